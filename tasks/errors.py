@@ -1,0 +1,133 @@
+"""Every error that firstbell raises on purpose.
+
+::
+
+    FirstbellError                       configs/errors.py
+    ├── ConfigError                      configs/errors.py
+    ├── InventoryError                   configs/errors.py
+    ├── TransportError                   the control link to a host
+    │   ├── Unreachable                  transient: no answer, refused, name unknown
+    │   ├── AuthFailed                   never retried: a blind retry locks accounts
+    │   ├── IdentityRefused              the host is not the one we know
+    │   ├── HelperFailed                 the helper did not start, or broke off
+    │   ├── ProtocolError                a frame that the contract forbids
+    │   └── Timeout                      transient: a deadline passed
+    ├── BackendError                     the store of repository files
+    │   ├── NotFound
+    │   └── Denied
+    ├── RepositoryError
+    │   ├── NoRepository                 exit 10
+    │   ├── Locked                       exit 11, transient
+    │   ├── WrongPassword                exit 12
+    │   └── Damaged
+    ├── RestoreRefused                   a plan that may not be applied
+    └── ToolMissing                      a program that this verb drives is not installed
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from configs.errors import ConfigError, FirstbellError, InventoryError
+
+__all__ = [
+    "AuthFailed",
+    "BackendError",
+    "ConfigError",
+    "Damaged",
+    "Denied",
+    "FirstbellError",
+    "HelperFailed",
+    "IdentityRefused",
+    "InventoryError",
+    "Locked",
+    "NoRepository",
+    "NotFound",
+    "ProtocolError",
+    "RepositoryError",
+    "RestoreRefused",
+    "Timeout",
+    "ToolMissing",
+    "TransportError",
+    "Unreachable",
+    "WrongPassword",
+]
+
+
+class TransportError(FirstbellError):
+    """The link to a host failed."""
+
+
+class Unreachable(TransportError):
+    """Nothing answered: connection refused, no route, unknown name, or the connection was cut."""
+
+    transient: ClassVar[bool] = True
+
+
+class AuthFailed(TransportError):
+    """The host refused the credential. Never retried: a blind retry locks the account."""
+
+
+class IdentityRefused(TransportError):
+    """The host's key, certificate or serial is not the one we know."""
+
+
+class HelperFailed(TransportError):
+    """The helper could not be started on the host, or ended before its work was done."""
+
+
+class ProtocolError(TransportError):
+    """A frame arrived that tasks/remote/PROTOCOL.md does not allow here."""
+
+
+class Timeout(TransportError):
+    """A deadline passed without an answer."""
+
+    transient: ClassVar[bool] = True
+
+
+class BackendError(FirstbellError):
+    """The store of repository files refused or failed."""
+
+
+class NotFound(BackendError):
+    """No file of that name is stored."""
+
+
+class Denied(BackendError):
+    """The store refused the credential or the permission."""
+
+
+class RepositoryError(FirstbellError):
+    """The repository cannot be used."""
+
+
+class NoRepository(RepositoryError):
+    """There is no repository at that location."""
+
+    exit_code: ClassVar[int] = 10
+
+
+class Locked(RepositoryError):
+    """Somebody else holds a lock that excludes us."""
+
+    transient: ClassVar[bool] = True
+    exit_code: ClassVar[int] = 11
+
+
+class WrongPassword(RepositoryError):
+    """No key of the repository opens with this password."""
+
+    exit_code: ClassVar[int] = 12
+
+
+class Damaged(RepositoryError):
+    """Stored data does not have the content that its name or its MAC promises."""
+
+
+class RestoreRefused(FirstbellError):
+    """The restore was not begun: applying it could destroy something, or the request is not clear."""
+
+
+class ToolMissing(FirstbellError):
+    """A program that firstbell drives is not installed on this worker."""

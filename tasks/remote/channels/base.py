@@ -1,0 +1,34 @@
+"""A carrier of frames between worker and helper.
+
+A channel delivers frames whole, in order and once, with back-pressure, or raises. Archiver and restorer cannot tell
+which one it was. One thread may send while another receives.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from tasks.remote.frames import Frame
+
+
+class Channel(ABC):
+    """A carrier of frames; the module text states what holds for all of them."""
+
+    @abstractmethod
+    def send(self, frame: Frame) -> None:
+        """Send one frame; blocks while the other side does not take it.
+
+        Raises ``Timeout``, ``Unreachable`` or ``HelperFailed``.
+        """
+
+    @abstractmethod
+    def receive(self) -> Frame:
+        """Return the next frame.
+
+        Raises ``Timeout`` after the idle deadline, ``Unreachable`` when the connection is gone, ``HelperFailed`` when
+        the helper ended (its exit code turned into advice), ``ProtocolError`` when what arrives is no frame.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """End the helper and give up the channel. Never raises; may be called twice."""

@@ -1,0 +1,86 @@
+"""What the restorer needs of a host. ``remote.filesystem.RemoteSink`` satisfies it structurally."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from tasks.repository.tree import Node
+
+WriteReason = Literal["conflict", "denied", "vanished", "unreadable", "no-space", "outside", "unsupported", ""]
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What the plan saw at a path: type, size in bytes, time in ns. Nothing there is written as None instead."""
+
+    type: str
+    size: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class WriteResult:
+    """What became of one path. ``detail`` of a good result names metadata that could not be set."""
+
+    path: bytes
+    ok: bool
+    reason: WriteReason = ""
+    detail: str = ""
+    #: SHA-256 of what the host wrote, for files.
+    sha256: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hashed:
+    """A file as it stands on the host now; ``sha256`` is None when it could not be read (``detail`` says why)."""
+
+    path: bytes
+    size: int
+    mtime_ns: int
+    sha256: bytes | None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Zeros:
+    """So many zero bytes, instead of sending them."""
+
+    length: int
+
+
+class Sink(Protocol):
+    """Files of one host, for writing. Nothing may be written before ``allow``."""
+
+    def stat(self, paths: Sequence[bytes]) -> list[Node | None]:
+        """Return what stands at each path now, or None for nothing; links are not followed."""
+
+    def hash(self, paths: Sequence[bytes]) -> Iterable[Hashed]:
+        """Yield the SHA-256 of each file as the host reads it now, in the order asked."""
+
+    def allow(self, plan_digest: str, roots: Sequence[bytes]) -> None:
+        """Permit writing below ``roots`` for the plan with this digest."""
+
+    def make(self, path: bytes, node: Node, *, hardlink_to: bytes | None = None) -> None:
+        """Create a folder, symlink, FIFO or hard link; the result comes with the next ``commit``.
+
+        A folder that exists already is left as it is. Folders come before what is in them.
+        """
+
+    def write_file(
+        self, path: bytes, node: Node, expected: Expected | None, content: Iterable[bytes | memoryview | Zeros]
+    ) -> None:
+        """Write a file's content under a temporary name beside ``path``; ``commit`` renames it.
+
+        When ``path`` is not as ``expected`` at that moment, it is left alone and the result is ``conflict``.
+        """
+
+    def commit(self) -> list[WriteResult]:
+        """Make all since the last commit durable, rename it into place, and return one result per path."""
+
+    def set_metadata(self, items: Sequence[tuple[bytes, Node]]) -> list[WriteResult]:
+        """Set mode, owner, times and extended attributes, in the order given: folders after their children."""
+
+    def remove(self, path: bytes, expected: Expected) -> None:
+        """Remove a file or an empty folder if it is still as ``expected``; the result comes with ``commit``."""

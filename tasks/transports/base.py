@@ -1,0 +1,102 @@
+"""The control link to a host.
+
+A transport starts programs on the host and gives their standard streams; it does not move files by itself. One
+instance serves one host and one thread; its streams may be read and written from two threads (one each).
+Every blocking call has a deadline and raises ``tasks.errors.Timeout`` when it passes.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+Buffer = bytes | bytearray | memoryview
+
+
+@dataclass(frozen=True, slots=True)
+class HostIdentity:
+    """How a host proved who it is.
+
+    ``kind`` is ``ssh-host-key``, ``tls-certificate`` or ``local``; ``fingerprint`` is OpenSSH's
+    ``SHA256:<base64 without padding>`` form, for ``local`` empty.
+    """
+
+    kind: Literal["ssh-host-key", "tls-certificate", "local"]
+    algorithm: str
+    fingerprint: str
+
+
+#: Asked when the transport does not know the host by itself; True accepts it for this connection.
+AcceptIdentity = Callable[[HostIdentity], bool]
+
+
+def refuse_unknown(identity: HostIdentity) -> bool:
+    """Accept nobody that is not known already: the default."""
+    return False
+
+
+class Stream(ABC):
+    """Standard input, output and error of one program on the host, binary-safe, with back-pressure."""
+
+    @abstractmethod
+    def write(self, data: Buffer) -> None:
+        """Write all of ``data`` to the program's standard input.
+
+        Raises ``Timeout`` when nothing could be written for the idle deadline, ``HelperFailed`` when the program closed
+        its input, ``Unreachable`` when the connection is gone.
+        """
+
+    @abstractmethod
+    def read(self, limit: int) -> bytes:
+        """Return 1 to ``limit`` bytes of standard output, or ``b""`` at its end.
+
+        Raises ``Timeout`` after the idle deadline, ``Unreachable`` when the connection is gone.
+        """
+
+    @abstractmethod
+    def finish_input(self) -> None:
+        """Close the program's standard input: it sees the end of it."""
+
+    @abstractmethod
+    def wait(self, timeout: float) -> int:
+        """Wait until the program has ended and return its exit code, 128 + n for signal n. Raises ``Timeout``."""
+
+    @abstractmethod
+    def error_text(self) -> str:
+        """Return the last 64 KiB of standard error so far, as text, secrets redacted."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """End the program if it still runs, and give up the stream. Never raises; may be called twice."""
+
+
+class Transport(ABC):
+    """A control link to one host; the module text states what holds for all of them."""
+
+    #: The name of the host in the inventory, for messages.
+    host: str
+
+    @abstractmethod
+    def open(self, accept_identity: AcceptIdentity = refuse_unknown) -> None:
+        """Connect, check the host's identity, log in.
+
+        Raises:
+            Unreachable: nothing answered.
+            IdentityRefused: the host is not the one we know, and ``accept_identity`` did not accept it.
+            AuthFailed: the credential was refused.
+            Timeout: a deadline passed.
+        """
+
+    @abstractmethod
+    def start(self, argv: Sequence[str]) -> Stream:
+        """Start a program; arguments arrive as given, whatever shell the host has in between."""
+
+    @abstractmethod
+    def identity(self) -> HostIdentity:
+        """Return how the host identified itself in ``open``."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """End what ``start`` started and disconnect. Never raises; may be called twice."""
