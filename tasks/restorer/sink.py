@@ -3,51 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
+from tasks.entries import Expected, Hashed, WriteReason, WriteResult, Zeros
 from tasks.repository.tree import Node
 
-WriteReason = Literal["conflict", "denied", "vanished", "unreadable", "no-space", "outside", "unsupported", ""]
-
-
-@dataclass(frozen=True, slots=True)
-class Expected:
-    """What the plan saw at a path: type, size in bytes, time in ns. Nothing there is written as None instead."""
-
-    type: str
-    size: int
-    mtime_ns: int
-
-
-@dataclass(frozen=True, slots=True)
-class WriteResult:
-    """What became of one path. ``detail`` of a good result names metadata that could not be set."""
-
-    path: bytes
-    ok: bool
-    reason: WriteReason = ""
-    detail: str = ""
-    #: SHA-256 of what the host wrote, for files.
-    sha256: bytes | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Hashed:
-    """A file as it stands on the host now; ``sha256`` is None when it could not be read (``detail`` says why)."""
-
-    path: bytes
-    size: int
-    mtime_ns: int
-    sha256: bytes | None
-    detail: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Zeros:
-    """So many zero bytes, instead of sending them."""
-
-    length: int
+__all__ = ["Expected", "Hashed", "Sink", "WriteReason", "WriteResult", "Zeros"]
 
 
 class Sink(Protocol):
