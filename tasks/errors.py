@@ -14,7 +14,8 @@
     │   └── Timeout                      transient: a deadline passed
     ├── BackendError                     the store of repository files
     │   ├── NotFound
-    │   └── Denied
+    │   ├── Denied
+    │   └── StoreUnavailable             transient: overloaded, unreachable, cut off
     ├── RepositoryError
     │   ├── NoRepository                 exit 10
     │   ├── Locked                       exit 11, transient
@@ -46,6 +47,7 @@ __all__ = [
     "ProtocolError",
     "RepositoryError",
     "RestoreRefused",
+    "StoreUnavailable",
     "Timeout",
     "ToolMissing",
     "TransportError",
@@ -96,6 +98,12 @@ class NotFound(BackendError):
 
 class Denied(BackendError):
     """The store refused the credential or the permission."""
+
+
+class StoreUnavailable(BackendError):
+    """The store did not answer, was overloaded, or broke off; the same call may succeed later."""
+
+    transient: ClassVar[bool] = True
 
 
 class RepositoryError(FirstbellError):

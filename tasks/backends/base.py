@@ -49,6 +49,9 @@ class Backend(ABC):
     #: Where the files are, for people: never with a credential in it.
     location: str
 
+    def ensure_location(self) -> None:  # noqa: B027 - most stores have nothing to create
+        """Create the place that the files live in (a bucket, a directory) where there is none; only ``init`` asks."""
+
     @abstractmethod
     def save(self, name: str, data: Buffer, *, overwrite: bool = True) -> None:
         """Store ``data`` under ``name`` atomically and durably.
