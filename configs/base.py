@@ -1,0 +1,14 @@
+"""What every typed file of ours has in common."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Model(BaseModel):
+    """A frozen value read from a file; a key it does not know is a mistake in the file.
+
+    Errors never repeat the input: it may be a secret that stands where a reference belongs.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, validate_default=False)

@@ -1,0 +1,319 @@
+"""The typed configuration: everything of ``configs/app.yaml``.
+
+Each field carries a description and an example; the reference page and ``schema.json`` are rendered from them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from configs.base import Model
+from configs.duration import Duration
+from configs.errors import ConfigError
+from configs.location import records_beside
+from configs.values import DurationText, Name, SecretReference, Size, expand
+
+#: Where the repository lies unless the configuration says otherwise: one bucket per school.
+DEFAULT_LOCATION = "s3://firstbell-{site}/repository"
+DEFAULT_PASSWORD = "env:FIRSTBELL_PASSWORD"  # noqa: S105 - a reference, not a password
+_LIMITS = frozenset({"max_file_size", "virtual_machines_over"})
+
+
+def _off_is_a_word(value: object) -> object:
+    """Return ``off`` for the false that other YAML readers make of it."""
+    return "off" if value is False else value
+
+
+Compression = Annotated[Literal["auto", "off", "max"], BeforeValidator(_off_is_a_word)]
+Count = Annotated[int, Field(ge=0)]
+
+
+class RepositoryConfig(Model):
+    """Where the snapshots are stored, and how."""
+
+    location: str | None = Field(
+        default=DEFAULT_LOCATION,
+        description=(
+            "Where the repository lies: `s3://bucket/prefix`, restic's `s3:https://server/bucket/prefix`, or the full "
+            "path of a folder. A pattern: `{site}`, `{group}` (the first group of the host) and `{host}` are filled "
+            "in, so that each school has a repository of its own. `null` when every site names its own."
+        ),
+        examples=["s3://firstbell-{site}/repository", "/srv/firstbell/{site}"],
+    )
+    password: SecretReference = Field(
+        default=DEFAULT_PASSWORD,
+        description=(
+            "Reference to the password that encrypts the repository. Without it nobody can restore anything: keep a "
+            "copy of the password outside of firstbell. `{site}` is filled in."
+        ),
+        examples=["env:FIRSTBELL_PASSWORD", "file:/etc/firstbell/{site}.password", "block:secret/{site}-repository"],
+    )
+    compression: Compression = Field(
+        default="auto",
+        description="How hard to compress: `auto` is right nearly always, `max` is slower and a little smaller, `off`.",
+        examples=["auto"],
+    )
+
+
+class RecordsConfig(Model):
+    """Where the records lie: undo documents and what else is kept beside the snapshots."""
+
+    location: str | None = Field(
+        default=None,
+        description=(
+            "Where the records lie, a pattern as for the repository. `null` means beside the repository: the last "
+            "part of its location `repository` becomes `records`, any other last part gets `-records` appended."
+        ),
+        examples=["s3://firstbell-{site}/records"],
+    )
+
+
+class S3Config(Model):
+    """How to reach the S3 store. What is not said here comes from where AWS tools look for it."""
+
+    endpoint_url: str | None = Field(
+        default=None,
+        description="Address of an S3 server that is not Amazon's.",
+        examples=["https://s3.school.example:9000"],
+    )
+    region: str | None = Field(default=None, description="Region of the buckets.", examples=["eu-central-1"])
+    profile: str | None = Field(
+        default=None,
+        description="Profile of `~/.aws/config` on the worker to take credentials from.",
+        examples=["firstbell"],
+    )
+    access_key_id: SecretReference | None = Field(
+        default=None, description="Reference to the access key id.", examples=["env:FIRSTBELL_S3_KEY_ID"]
+    )
+    secret_access_key: SecretReference | None = Field(
+        default=None, description="Reference to the secret access key.", examples=["file:/etc/firstbell/s3.secret"]
+    )
+    ca_bundle: str | None = Field(
+        default=None,
+        description="File with the certificates to trust, for a server with a certificate of your own.",
+        examples=["/etc/ssl/certs/school-ca.pem"],
+    )
+    addressing_style: Literal["auto", "path", "virtual"] = Field(
+        default="auto",
+        description="Where the bucket's name stands: in the `path` of the address or in its host name (`virtual`).",
+        examples=["path"],
+    )
+    connections: Annotated[int, Field(ge=1, le=64)] = Field(
+        default=8, description="How many connections to the store one run keeps open.", examples=[8]
+    )
+
+
+class SnapshotConfig(Model):
+    """What a snapshot takes along."""
+
+    include: tuple[str, ...] = Field(
+        default=("{home}",),
+        description="Folders to save. `{home}` stands for the home of each teacher of the host.",
+        examples=[["{home}", "/srv/projects"]],
+    )
+    exclude: tuple[str, ...] = Field(
+        default=(),
+        description=(
+            "Patterns to leave out, as in a `.gitignore` file. What is left out by one stands in the report with the "
+            "pattern. Patterns of the configuration, the site and the host add up."
+        ),
+        examples=[["*.iso", "{home}/Downloads/cache/"]],
+    )
+    default_excludes: bool = Field(
+        default=True,
+        description="Leave out what no teacher misses: caches, the trash, `node_modules`.",
+        examples=[True],
+    )
+    max_file_size: Size | None = Field(
+        default=None,
+        ge=0,
+        description="Leave out files larger than this. `null` means any size is saved.",
+        examples=["50 GiB"],
+    )
+    virtual_machines_over: Size | None = Field(
+        default=2 * 2**30,
+        ge=0,
+        description="Leave out disk images of virtual machines larger than this. `null` means they are saved.",
+        examples=["2 GiB"],
+    )
+    hosts_at_once: Annotated[int, Field(ge=1, le=256)] = Field(
+        default=4, description="How many hosts of a site are worked on at the same time.", examples=[4]
+    )
+
+
+class RestoreConfig(Model):
+    """How a restore puts files back."""
+
+    staging_folder: str = Field(
+        default="Restored {date}",
+        min_length=1,
+        description=(
+            "Name of the folder on the desktop that a restore in mode `stage` fills. `{date}` and `{time}` are when "
+            "the restore began, `{host}` is the computer the files come from."
+        ),
+        examples=["Restored {date}"],
+    )
+
+
+class RetentionConfig(Model):
+    """Which snapshots `firstbell forget` keeps, for each host. The rules add up, as restic's do.
+
+    Whatever the rules say, the newest complete snapshot of a host is never forgotten.
+    """
+
+    keep_last: Count = Field(default=3, description="Keep the last n snapshots.", examples=[3])
+    keep_hourly: Count = Field(default=0, description="Keep the last snapshot of each of n hours.", examples=[24])
+    keep_daily: Count = Field(default=14, description="Keep the last snapshot of each of n days.", examples=[14])
+    keep_weekly: Count = Field(default=8, description="Keep the last snapshot of each of n weeks.", examples=[8])
+    keep_monthly: Count = Field(default=12, description="Keep the last snapshot of each of n months.", examples=[12])
+    keep_yearly: Count = Field(default=0, description="Keep the last snapshot of each of n years.", examples=[3])
+    keep_within: DurationText | None = Field(
+        default=None,
+        description=(
+            "Keep everything made in this time before the newest snapshot: `h` hours, `d` days, `w` weeks, `m` months, "
+            "`y` years."
+        ),
+        examples=["14d"],
+    )
+    keep_tags: tuple[str, ...] = Field(
+        default=(), description="Keep snapshots with one of these tags.", examples=[["exams"]]
+    )
+    keep_before_restore: DurationText = Field(
+        default=Duration(days=90),
+        description="How long a before-image of a restore is kept, so that the restore can be undone.",
+        examples=["90d"],
+    )
+
+
+class SiteRepository(Model):
+    """The repository of one site, where it differs."""
+
+    location: str | None = Field(
+        default=None, description="Location of this site's repository.", examples=["/srv/firstbell/north"]
+    )
+    password: SecretReference | None = Field(
+        default=None, description="Reference to this repository's password.", examples=["block:secret/north-repository"]
+    )
+    compression: Compression | None = Field(default=None, description="How hard to compress.", examples=["max"])
+
+
+class SiteSnapshot(Model):
+    """What a snapshot of one site takes along, where it differs."""
+
+    include: tuple[str, ...] | None = Field(
+        default=None, description="Folders to save, instead of those above.", examples=[["{home}"]]
+    )
+    exclude: tuple[str, ...] = Field(
+        default=(), description="Patterns to leave out, besides those above.", examples=[["{home}/Movies/*.mov"]]
+    )
+    default_excludes: bool | None = Field(default=None, description="As above.", examples=[False])
+    max_file_size: Size | None = Field(default=None, ge=0, description="As above.", examples=["20 GiB"])
+    virtual_machines_over: Size | None = Field(default=None, ge=0, description="As above.", examples=["8 GiB"])
+    hosts_at_once: Annotated[int, Field(ge=1, le=256)] | None = Field(
+        default=None, description="As above.", examples=[8]
+    )
+
+
+class SiteConfig(Model):
+    """One school."""
+
+    title: str = Field(
+        default="", description="The school's name as people say it.", examples=["Northfield Primary School"]
+    )
+    time_zone: str = Field(
+        default="UTC",
+        description="Time zone of the school: reports show its time, and retention counts its days.",
+        examples=["Europe/Berlin"],
+    )
+    repository: SiteRepository = Field(
+        default=SiteRepository(), description="The repository of this school, where it differs."
+    )
+    snapshot: SiteSnapshot = Field(
+        default=SiteSnapshot(), description="What is saved at this school, where it differs."
+    )
+    retention: RetentionConfig | None = Field(
+        default=None, description="The retention of this school, instead of the one for all."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryPlace:
+    """One repository with every placeholder filled in; ``password`` is still a reference."""
+
+    location: str
+    records: str
+    password: str
+    compression: Literal["auto", "off", "max"]
+
+
+class AppConfig(Model):
+    """Everything a site's administrator decides."""
+
+    repository: RepositoryConfig = Field(
+        default=RepositoryConfig(), description="Where the snapshots are stored, and how."
+    )
+    records: RecordsConfig = Field(default=RecordsConfig(), description="Where the records lie.")
+    s3: S3Config = Field(default=S3Config(), description="How to reach the S3 store.")
+    snapshot: SnapshotConfig = Field(default=SnapshotConfig(), description="What a snapshot takes along.")
+    restore: RestoreConfig = Field(default=RestoreConfig(), description="How a restore puts files back.")
+    retention: RetentionConfig = Field(default=RetentionConfig(), description="Which snapshots are kept.")
+    sites: Mapping[Name, SiteConfig] = Field(
+        default={},
+        description=(
+            "The schools, by the short name that the inventory uses. When this is empty, any site of the inventory "
+            "will do; otherwise a site that does not stand here is a mistake."
+        ),
+    )
+
+    def site(self, name: str) -> SiteConfig:
+        """Return what is configured for a site; all defaults when it does not stand in ``sites``."""
+        return self.sites.get(name) or SiteConfig()
+
+    def repository_for(self, site: str, *, group: str = "", host: str = "") -> RepositoryPlace:
+        """Return the one repository of a host (or of a site, when the pattern needs no more).
+
+        Raises:
+            ConfigError: the site has no repository, or the pattern needs a group or host that was not given.
+        """
+        own = self.site(site).repository
+        pattern = own.location or self.repository.location
+        if pattern is None:
+            raise ConfigError(
+                f"site '{site}' has no repository", hint="Set 'repository.location' for all sites or for this one."
+            )
+        names = {"site": site, "group": group, "host": host}
+        location = _filled(pattern, names)
+        records = self.records.location
+        return RepositoryPlace(
+            location=location,
+            records=records_beside(location) if records is None else _filled(records, names),
+            password=_filled(own.password or self.repository.password, names),
+            compression=own.compression or self.repository.compression,
+        )
+
+    def snapshot_for(self, site: str) -> SnapshotConfig:
+        """Return what a snapshot of this site takes along: the site's values over the common ones, excludes joined."""
+        own = self.site(site).snapshot
+        changed: dict[str, Any] = {key: getattr(own, key) for key in own.model_fields_set}
+        # null has a meaning of its own (no limit) only for the two sizes
+        changed = {key: value for key, value in changed.items() if value is not None or key in _LIMITS}
+        return self.snapshot.model_copy(update={**changed, "exclude": (*self.snapshot.exclude, *own.exclude)})
+
+    def retention_for(self, site: str) -> RetentionConfig:
+        """Return the retention of this site."""
+        return self.site(site).retention or self.retention
+
+
+def _filled(pattern: str, names: Mapping[str, str]) -> str:
+    try:
+        return expand(pattern, {name: value for name, value in names.items() if value})
+    except KeyError as error:
+        name = str(error.args[0])
+        raise ConfigError(
+            f"'{pattern}' needs a {name}, and there is none here",
+            hint=f"Name one {name}, or write the pattern without '{{{name}}}'.",
+        ) from None
