@@ -1,0 +1,80 @@
+"""Fixtures for real servers, and what happens where a program is missing.
+
+A test says what it needs by a marker (``ssh``, ``s3``, ``restic``) or by asking for the fixture of a server. Without the
+program it is skipped, and one line at the end names the program and how to get it; with ``CI=true`` it fails.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support import seaweed
+
+#: marker -> (program, how to get it, is it here?)
+_SBIN = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"])
+_TOOLS = {
+    "ssh": ("sshd", "apt install openssh-server", shutil.which("sshd", path=_SBIN) is not None),
+    "s3": ("weed", seaweed.CURE, seaweed.find_weed() is not None),
+    "restic": ("restic", "apt install restic", shutil.which("restic") is not None),
+}
+#: fixture -> marker that its tests have without saying so
+_FIXTURES = {"sshd": "ssh", "s3_server": "s3", "s3_location": "s3"}
+
+_MISSED = pytest.StashKey[dict[str, int]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_MISSED] = {}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for fixture in getattr(item, "fixturenames", ()):
+            if fixture in _FIXTURES:
+                item.add_marker(_FIXTURES[fixture])
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for marker, (program, cure, found) in _TOOLS.items():
+        if not found and item.get_closest_marker(marker):
+            if os.environ.get("CI") == "true":
+                pytest.fail(f"{program} is missing, and CI=true forbids to skip its tests: {cure}", pytrace=False)
+            missed = item.config.stash[_MISSED]
+            missed[marker] = missed.get(marker, 0) + 1
+            pytest.skip(f"{program} is missing: {cure}")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    for marker, count in config.stash[_MISSED].items():
+        program, cure, _ = _TOOLS[marker]
+        terminalreporter.write_line(f"{program} is missing: {count} tests skipped. To run them: {cure}", yellow=True)
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[seaweed.SeaweedServer]:
+    """A real S3 server with a bucket ``firstbell``; whoever stops it starts it again."""
+    server = seaweed.SeaweedServer()
+    try:
+        server.start()
+        server.create_bucket("firstbell")
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture
+def s3_location(s3_server: seaweed.SeaweedServer, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An unused place on the S3 server, in restic's spelling; its account is in the environment of this test."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    for name, value in s3_server.environment().items():
+        monkeypatch.setenv(name, value)
+    return f"s3:{s3_server.endpoint_url}/firstbell/{secrets.token_hex(6)}"
