@@ -71,7 +71,7 @@ def check_consistency(config: AppConfig) -> list[Problem]:
     return [
         *_pattern_problems(config),
         *_site_problems(config),
-        *_folder_problems(config),
+        *_restore_problems(config),
     ]
 
 
@@ -113,15 +113,9 @@ def _patterns(config: AppConfig) -> Iterator[tuple[str, str | None, tuple[str, .
     yield "repository.password", config.repository.password, _SITE_KEYS
     yield "records.location", config.records.location, _SITE_KEYS
     yield "restore.staging_folder", config.restore.staging_folder, _STAGING_KEYS
-    for key in ("include", "exclude"):
-        for index, entry in enumerate(getattr(config.snapshot, key)):
-            yield f"snapshot.{key}.{index}", entry, ("home",)
     for name, site in config.sites.items():
         yield f"sites.{name}.repository.location", site.repository.location, _SITE_KEYS
         yield f"sites.{name}.repository.password", site.repository.password, _SITE_KEYS
-        for key in ("include", "exclude"):
-            for index, entry in enumerate(getattr(site.snapshot, key) or ()):
-                yield f"sites.{name}.snapshot.{key}.{index}", entry, ("home",)
 
 
 def _pattern_problems(config: AppConfig) -> Iterator[Problem]:
@@ -161,13 +155,7 @@ def _location_text(pattern: str, site: str) -> str:
     return location_problem(expand(pattern, {"site": site, "group": "group", "host": "host"})) or ""
 
 
-def _folder_problems(config: AppConfig) -> Iterator[Problem]:
-    places = [("snapshot.include", config.snapshot.include)]
-    places += [(f"sites.{name}.snapshot.include", site.snapshot.include or ()) for name, site in config.sites.items()]
-    for path, folders in places:
-        for index, folder in enumerate(folders):
-            if not folder.startswith(("/", "{home}")):
-                yield Problem(f"{path}.{index}", f"'{folder}' is no full path; begin with '{{home}}/' or with '/'")
+def _restore_problems(config: AppConfig) -> Iterator[Problem]:
     if re.search(r"[/\0]", config.restore.staging_folder):
         yield Problem("restore.staging_folder", "this is the name of one folder, without '/'")
 

@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from configs.base import Model
 from configs.duration import Duration
 from configs.errors import ConfigError
+from configs.folders import check_exclude, check_folder
 from configs.location import records_beside
 from configs.values import DurationText, Name, SecretReference, Size, expand
 
@@ -29,6 +30,8 @@ def _off_is_a_word(value: object) -> object:
 
 
 Compression = Annotated[Literal["auto", "off", "max"], BeforeValidator(_off_is_a_word)]
+Folder = Annotated[str, AfterValidator(check_folder)]
+Exclude = Annotated[str, AfterValidator(check_exclude)]
 Count = Annotated[int, Field(ge=0)]
 
 
@@ -110,18 +113,21 @@ class S3Config(Model):
 class SnapshotConfig(Model):
     """What a snapshot takes along."""
 
-    include: tuple[str, ...] = Field(
+    include: tuple[Folder, ...] = Field(
         default=("{home}",),
-        description="Folders to save. `{home}` stands for the home of each teacher of the host.",
+        description=(
+            "Folders to save. `{home}` stands for the home of each teacher of the host, `{desktop}`, `{documents}`, "
+            "`{downloads}`, `{pictures}`, `{music}` and `{videos}` for that folder in it, whatever its name there is."
+        ),
         examples=[["{home}", "/srv/projects"]],
     )
-    exclude: tuple[str, ...] = Field(
+    exclude: tuple[Exclude, ...] = Field(
         default=(),
         description=(
             "Patterns to leave out, as in a `.gitignore` file. What is left out by one stands in the report with the "
             "pattern. Patterns of the configuration, the site and the host add up."
         ),
-        examples=[["*.iso", "{home}/Downloads/cache/"]],
+        examples=[["*.iso", "~/Downloads/cache/"]],
     )
     default_excludes: bool = Field(
         default=True,
@@ -204,11 +210,11 @@ class SiteRepository(Model):
 class SiteSnapshot(Model):
     """What a snapshot of one site takes along, where it differs."""
 
-    include: tuple[str, ...] | None = Field(
+    include: tuple[Folder, ...] | None = Field(
         default=None, description="Folders to save, instead of those above.", examples=[["{home}"]]
     )
-    exclude: tuple[str, ...] = Field(
-        default=(), description="Patterns to leave out, besides those above.", examples=[["{home}/Movies/*.mov"]]
+    exclude: tuple[Exclude, ...] = Field(
+        default=(), description="Patterns to leave out, besides those above.", examples=[["~/Movies/*.mov"]]
     )
     default_excludes: bool | None = Field(default=None, description="As above.", examples=[False])
     max_file_size: Size | None = Field(default=None, ge=0, description="As above.", examples=["20 GiB"])

@@ -1,0 +1,207 @@
+"""Hosts, and the three layers of files that they are resolved from.
+
+``HostEntry`` over ``GroupEntry`` over ``Defaults``: an entry holds only what its file says. ``Host`` holds everything,
+resolved once, with the origin of each value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from configs.base import Model
+from configs.problems import did_you_mean
+from configs.values import Name, SecretReference
+from inventory.errors import InventoryError
+from inventory.folders import check_exclude, check_folder, check_home, check_key_file
+
+Platform = Literal["auto", "linux", "macos"]
+TransportName = Literal["ssh", "local"]
+Become = Literal["sudo"]
+Port = Annotated[int, Field(ge=1, le=65535)]
+Folder = Annotated[str, AfterValidator(check_folder)]
+Exclude = Annotated[str, AfterValidator(check_exclude)]
+KeyFile = Annotated[str, AfterValidator(check_key_file)]
+Home = Annotated[str, AfterValidator(check_home)]
+Account = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[^\s/:][^/:\x00-\x1f]*$")]
+Address = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[^\s/@]+$")]
+
+_KEY_FILES = "Private key files on the worker, tried in order. Empty: those that ssh would try."
+
+
+class JumpHost(Model):
+    """The host to go through, where the worker cannot reach a classroom directly."""
+
+    address: Address = Field(description="Name or address of the jump host.", examples=["gate.school.example"])
+    port: Port = Field(default=22, description="Its SSH port.", examples=[22])
+    user: Account | None = Field(default=None, description="The account there.", examples=["firstbell"])
+    key_files: tuple[KeyFile, ...] = Field(default=(), description=_KEY_FILES, examples=[["/etc/firstbell/id_ed25519"]])
+    key_passphrase: SecretReference | None = Field(
+        default=None, description="Reference to the passphrase of the keys.", examples=["env:FIRSTBELL_JUMP_PASSPHRASE"]
+    )
+    password: SecretReference | None = Field(
+        default=None, description="Reference to the password there.", examples=["env:FIRSTBELL_JUMP_PASSWORD"]
+    )
+    use_agent: bool = Field(default=False, description="Use the keys of the running ssh-agent.", examples=[True])
+    use_ssh_config: bool = Field(
+        default=False, description="Let the address be an alias of `~/.ssh/config`.", examples=[True]
+    )
+    known_hosts: str | None = Field(
+        default=None,
+        description="File with the host keys to trust, instead of `~/.ssh/known_hosts`.",
+        examples=["/etc/firstbell/known_hosts"],
+    )
+
+
+class SshAccess(Model):
+    """How to log in over SSH. Each key is taken from the nearest layer that sets it."""
+
+    key_files: tuple[KeyFile, ...] = Field(default=(), description=_KEY_FILES, examples=[["/etc/firstbell/id_ed25519"]])
+    key_passphrase: SecretReference | None = Field(
+        default=None,
+        description="Reference to the passphrase of the keys.",
+        examples=["file:/etc/firstbell/id_ed25519.passphrase"],
+    )
+    password: SecretReference | None = Field(
+        default=None,
+        description="Reference to the account's password. `{site}` and `{host}` are filled in.",
+        examples=["block:secret/{site}-backup-account"],
+    )
+    use_agent: bool = Field(default=False, description="Use the keys of the running ssh-agent.", examples=[True])
+    use_ssh_config: bool = Field(
+        default=False,
+        description="Let the address be an alias of the worker's `~/.ssh/config` and take user, port and keys from it.",
+        examples=[True],
+    )
+    known_hosts: str | None = Field(
+        default=None,
+        description="File with the host keys to trust, instead of `~/.ssh/known_hosts`.",
+        examples=["/etc/firstbell/known_hosts"],
+    )
+    jump: JumpHost | None = Field(default=None, description="The host to go through; taken as a whole.")
+
+
+class Defaults(Model):
+    """What holds for every host, unless one of its groups or the host itself says otherwise."""
+
+    site: Name | None = Field(default=None, description="The school, by its short name.", examples=["north"])
+    platform: Platform = Field(
+        default="auto", description="`linux` or `macos`; `auto` asks the host.", examples=["linux"]
+    )
+    transport: TransportName = Field(
+        default="ssh", description="`ssh`, or `local` for the worker's own computer.", examples=["ssh"]
+    )
+    port: Port = Field(default=22, description="The SSH port.", examples=[22])
+    user: Account | None = Field(
+        default=None,
+        description="The account that firstbell logs in with. Required for `ssh` unless `ssh.use_ssh_config` is set.",
+        examples=["firstbell"],
+    )
+    become: Become | None = Field(
+        default=None,
+        description="`sudo` when the account is not root and shall read every teacher's files.",
+        examples=["sudo"],
+    )
+    ssh: SshAccess = Field(default=SshAccess(), description="How to log in over SSH.")
+    teachers: tuple[Account, ...] = Field(
+        default=(),
+        description="Account names of the teachers whose files are saved. Empty: everybody with a home on the host.",
+        examples=[["a.ito", "m.okafor"]],
+    )
+    homes: Mapping[Account, Home] = Field(
+        default={},
+        description="Where a teacher's home is, if the host itself does not know.",
+        examples=[{"a.ito": "/srv/homes/a.ito"}],
+    )
+    include: tuple[Folder, ...] = Field(
+        default=("{home}",),
+        description="Folders to save, instead of `snapshot.include` of the configuration.",
+        examples=[["{home}", "/srv/projects"]],
+    )
+    exclude: tuple[Exclude, ...] = Field(
+        default=(),
+        description="Patterns to leave out, besides `snapshot.exclude` of the configuration.",
+        examples=[["*.iso", "~/Downloads/cache/"]],
+    )
+    notes: str = Field(
+        default="", description="Anything worth knowing; firstbell only shows it.", examples=["by the door"]
+    )
+
+
+class GroupEntry(Defaults):
+    """What holds for the hosts of a group: a school, a room, a subject."""
+
+    title: str = Field(default="", description="The name as people say it.", examples=["Lab 3"])
+
+
+class HostEntry(Defaults):
+    """What holds for one host."""
+
+    address: Address | None = Field(
+        default=None, description="Name or address in the network. Left out: the host's name.", examples=["10.3.0.7"]
+    )
+    groups: tuple[Name, ...] = Field(
+        default=(),
+        description="Its groups. Where two set the same key, the first one in this list wins.",
+        examples=[["lab-3", "north"]],
+    )
+
+
+class Host(Model):
+    """One computer, everything resolved. Secrets are still references."""
+
+    name: Name
+    site: Name
+    groups: tuple[Name, ...] = ()
+    address: Address
+    platform: Platform = "auto"
+    transport: TransportName = "ssh"
+    port: Port = 22
+    #: None only with ``transport: local`` or ``ssh.use_ssh_config``.
+    user: Account | None = None
+    ssh: SshAccess = SshAccess()
+    become: Become | None = None
+    teachers: tuple[Account, ...] = ()
+    homes: Mapping[Account, Home] = {}  # noqa: RUF012 - pydantic gives each host its own
+    include: tuple[Folder, ...] = ("{home}",)
+    exclude: tuple[Exclude, ...] = ()
+    notes: str = ""
+    #: Key ("site", "ssh.password") -> where its value stands ("hosts.yaml, line 12"); a built-in value has none.
+    sources: Mapping[str, str] = {}  # noqa: RUF012 - pydantic gives each host its own
+
+    def folders(self, configured: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the folders to save: the inventory's where it names any for this host, else what is configured."""
+        return self.include if "include" in self.sources else configured
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """All hosts by name, the title of each group, and what a person should look at though it stops nothing."""
+
+    hosts: Mapping[str, Host]
+    groups: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+    def sites(self) -> tuple[str, ...]:
+        """Return the sites that have hosts, sorted."""
+        return tuple(sorted({host.site for host in self.hosts.values()}))
+
+    def host(self, name: str) -> Host:
+        """Return the host of that name, whatever its capitals.
+
+        Raises:
+            InventoryError: there is none; the message names the nearest.
+        """
+        found = self.hosts.get(name)
+        if found is None:
+            folded = name.casefold()
+            found = next((host for known, host in self.hosts.items() if known.casefold() == folded), None)
+        if found is None:
+            raise InventoryError(
+                f"there is no host '{name}' in the inventory." + did_you_mean(name, self.hosts),
+                hint="'firstbell inventory' lists every host.",
+            )
+        return found

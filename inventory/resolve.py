@@ -1,0 +1,131 @@
+"""From layers to hosts: host > groups in order > defaults, with the origin of each value."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
+
+from configs.problems import did_you_mean
+from configs.values import expand, placeholders
+from inventory.files import Entry, FileProblem, Layers
+from inventory.model import Defaults, Host, HostEntry, SshAccess
+
+#: Keys of an entry that are no key of every layer.
+_OWN_KEYS = frozenset({"title", "address", "groups", "ssh"})
+_SECRETS = ("password", "key_passphrase")
+
+
+def resolve_hosts(layers: Layers, sites: Collection[str] = ()) -> tuple[dict[str, Host], list[FileProblem], list[str]]:
+    """Return the hosts by name in the order of their files, what is wrong, and what is worth a look."""
+    hosts: dict[str, Host] = {}
+    problems: list[FileProblem] = []
+    for name, entry in layers.hosts.items():
+        found = list(_problems_of_groups(entry, layers))
+        values, sources = _resolved(name, entry, layers)
+        found += _problems_of_host(entry, values, sources, sites, blind=bool(found) or _in_broken_group(entry, layers))
+        found += _fill_in(entry, values, name)
+        if found or _in_broken_group(entry, layers):
+            problems += found
+        else:
+            # every value was checked in its own layer
+            hosts[name] = Host.model_construct(name=name, sources=sources, **values)
+    return hosts, problems, list(_shared_addresses(hosts.values()))
+
+
+def _chain(entry: Entry[HostEntry], layers: Layers) -> list[Entry[Any]]:
+    groups = [layers.groups[name] for name in entry.model.groups if name in layers.groups]
+    return [entry, *groups, layers.defaults]
+
+
+def _resolved(name: str, entry: Entry[HostEntry], layers: Layers) -> tuple[dict[str, Any], dict[str, str]]:
+    chain = _chain(entry, layers)
+    values: dict[str, Any] = {"groups": entry.model.groups, "address": entry.model.address or name}
+    sources = {key: entry.origin(key) for key in ("address", "groups") if key in entry.model.model_fields_set}
+    for key in Defaults.model_fields:
+        if key in _OWN_KEYS:
+            continue
+        values[key], source = _nearest(chain, key)
+        if source:
+            sources[key] = source
+    ssh: dict[str, Any] = {}
+    for key in SshAccess.model_fields:
+        for layer in chain:
+            if "ssh" in layer.model.model_fields_set and key in layer.model.ssh.model_fields_set:
+                ssh[key] = getattr(layer.model.ssh, key)
+                sources[f"ssh.{key}"] = layer.origin("ssh", key)
+                break
+    values["ssh"] = SshAccess.model_construct(**ssh)
+    return values, sources
+
+
+def _nearest(chain: Sequence[Entry[Any]], key: str) -> tuple[Any, str]:
+    for layer in chain:
+        if key in layer.model.model_fields_set:
+            return getattr(layer.model, key), layer.origin(key)
+    return getattr(chain[-1].model, key), ""
+
+
+def _problems_of_groups(entry: Entry[HostEntry], layers: Layers) -> Iterator[FileProblem]:
+    for index, group in enumerate(entry.model.groups):
+        if group in layers.groups or group in layers.broken_groups:
+            continue
+        text = f"there is no group '{group}' in groups.yaml." + did_you_mean(group, layers.groups)
+        yield entry.problem(text, "groups", str(index))
+
+
+def _in_broken_group(entry: Entry[HostEntry], layers: Layers) -> bool:
+    return any(group in layers.broken_groups for group in entry.model.groups)
+
+
+def _problems_of_host(
+    entry: Entry[HostEntry], values: dict[str, Any], sources: dict[str, str], sites: Collection[str], *, blind: bool
+) -> Iterator[FileProblem]:
+    """Yield what is missing or unknown; ``blind`` when a layer is, so that what is missing may stand there."""
+    site = values["site"]
+    if site is None and not blind:
+        yield entry.problem("this host has no site; set 'site' here, in a group of it or in defaults.yaml")
+    elif site is not None and sites and site not in sites:
+        stands = "" if "site" in entry.model.model_fields_set else f" (from {sources['site']})"
+        text = f"the configuration knows no site '{site}'{stands}." + did_you_mean(site, sites)
+        yield entry.problem(text, "site")
+    needs_user = values["transport"] == "ssh" and not values["ssh"].use_ssh_config
+    if values["user"] is None and needs_user and not blind:
+        yield entry.problem(
+            "this host has no user to log in with; set 'user' here, in a group of it or in defaults.yaml"
+        )
+    for teacher in values["homes"]:
+        if values["teachers"] and teacher not in values["teachers"]:
+            text = f"'{teacher}' has a home here but is not among the teachers." + did_you_mean(
+                teacher, values["teachers"]
+            )
+            yield entry.problem(text, "homes", teacher)
+
+
+def _fill_in(entry: Entry[HostEntry], values: dict[str, Any], name: str) -> Iterator[FileProblem]:
+    """Replace ``{site}`` and ``{host}`` in the references of a host."""
+    ssh: SshAccess = values["ssh"]
+    known = {"site": values["site"] or "site", "host": name}
+    filled: dict[str, str] = {}
+    for key in _SECRETS:
+        reference = getattr(ssh, key)
+        if reference is None or not placeholders(reference):
+            continue
+        unknown = [one for one in placeholders(reference) if one not in known]
+        if unknown:
+            yield entry.problem(
+                f"unknown placeholder '{{{unknown[0]}}}'; here there are {{site}}, {{host}}", "ssh", key
+            )
+        else:
+            filled[key] = expand(reference, known)
+    if filled:
+        values["ssh"] = ssh.model_copy(update=filled)
+
+
+def _shared_addresses(hosts: Collection[Host]) -> Iterator[str]:
+    seen: dict[tuple[str, int], str] = {}
+    for host in hosts:
+        if host.transport == "local" or host.ssh.jump is not None:
+            continue
+        first = seen.setdefault((host.address.casefold(), host.port), host.name)
+        if first != host.name:
+            yield f"hosts '{first}' and '{host.name}' have the same address {host.address}:{host.port}"
