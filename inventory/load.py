@@ -27,8 +27,7 @@ def load_inventory(
 ) -> Inventory:
     """Return the inventory in ``folder``, else in FIRSTBELL_INVENTORY, else in ``./inventory``.
 
-    Args:
-        sites: the sites that the configuration knows; a host of any other is a mistake. Empty: any site will do.
+    A host of a site that is not among ``sites`` is a mistake, unless that is empty: then any site will do.
 
     Raises:
         InventoryError: there is no inventory, or something in it is wrong; every problem stands in the message.

@@ -165,12 +165,12 @@ class Host(Model):
     ssh: SshAccess = SshAccess()
     become: Become | None = None
     teachers: tuple[Account, ...] = ()
-    homes: Mapping[Account, Home] = {}  # noqa: RUF012 - pydantic gives each host its own
+    homes: Mapping[Account, Home] = {}
     include: tuple[Folder, ...] = ("{home}",)
     exclude: tuple[Exclude, ...] = ()
     notes: str = ""
     #: Key ("site", "ssh.password") -> where its value stands ("hosts.yaml, line 12"); a built-in value has none.
-    sources: Mapping[str, str] = {}  # noqa: RUF012 - pydantic gives each host its own
+    sources: Mapping[str, str] = {}
 
     def folders(self, configured: tuple[str, ...]) -> tuple[str, ...]:
         """Return the folders to save: the inventory's where it names any for this host, else what is configured."""

@@ -8,7 +8,7 @@ from typing import Any
 from configs.problems import did_you_mean
 from configs.values import expand, placeholders
 from inventory.files import Entry, FileProblem, Layers
-from inventory.model import Defaults, Host, HostEntry, SshAccess
+from inventory.model import Defaults, Host, HostEntry, JumpHost, SshAccess
 
 #: Keys of an entry that are no key of every layer.
 _OWN_KEYS = frozenset({"title", "address", "groups", "ssh"})
@@ -40,7 +40,10 @@ def _chain(entry: Entry[HostEntry], layers: Layers) -> list[Entry[Any]]:
 def _resolved(name: str, entry: Entry[HostEntry], layers: Layers) -> tuple[dict[str, Any], dict[str, str]]:
     chain = _chain(entry, layers)
     values: dict[str, Any] = {"groups": entry.model.groups, "address": entry.model.address or name}
-    sources = {key: entry.origin(key) for key in ("address", "groups") if key in entry.model.model_fields_set}
+    sources: dict[str, str] = {}
+    for key in ("groups", "address"):
+        if key in entry.model.model_fields_set:
+            sources[key] = entry.origin(key)
     for key in Defaults.model_fields:
         if key in _OWN_KEYS:
             continue
@@ -102,23 +105,33 @@ def _problems_of_host(
 
 
 def _fill_in(entry: Entry[HostEntry], values: dict[str, Any], name: str) -> Iterator[FileProblem]:
-    """Replace ``{site}`` and ``{host}`` in the references of a host."""
-    ssh: SshAccess = values["ssh"]
+    """Replace ``{site}`` and ``{host}`` in the references of a host and of its jump host."""
     known = {"site": values["site"] or "site", "host": name}
-    filled: dict[str, str] = {}
-    for key in _SECRETS:
-        reference = getattr(ssh, key)
-        if reference is None or not placeholders(reference):
-            continue
-        unknown = [one for one in placeholders(reference) if one not in known]
-        if unknown:
-            yield entry.problem(
-                f"unknown placeholder '{{{unknown[0]}}}'; here there are {{site}}, {{host}}", "ssh", key
-            )
-        else:
-            filled[key] = expand(reference, known)
+    ssh: SshAccess = values["ssh"]
+    filled, unknown = _filled(ssh, known)
+    if ssh.jump is not None:
+        jump, more = _filled(ssh.jump, known)
+        unknown |= more
+        if jump:
+            filled["jump"] = ssh.jump.model_copy(update=jump)
+    for one in sorted(unknown):
+        yield entry.problem(f"unknown placeholder '{{{one}}}' in a reference; here there are {{site}}, {{host}}", "ssh")
     if filled:
         values["ssh"] = ssh.model_copy(update=filled)
+
+
+def _filled(access: SshAccess | JumpHost, known: dict[str, str]) -> tuple[dict[str, Any], set[str]]:
+    filled: dict[str, Any] = {}
+    unknown: set[str] = set()
+    for key in _SECRETS:
+        reference = getattr(access, key)
+        if reference is None or not placeholders(reference):
+            continue
+        strange = set(placeholders(reference)) - set(known)
+        unknown |= strange
+        if not strange:
+            filled[key] = expand(reference, known)
+    return filled, unknown
 
 
 def _shared_addresses(hosts: Collection[Host]) -> Iterator[str]:
