@@ -2,7 +2,7 @@ r"""Node and Tree: what a snapshot says about files, in restic's JSON.
 
 Source of the format: restic's ``doc/design.rst`` ("Trees and Data") and its ``internal/data/node.go``. A tree blob is
 ``{"nodes":[...]}\n`` with nodes in byte order of their names; keys, order and escapes are those of Go's
-``encoding/json``, so that the same folder gives the same blob as from the stock client.
+``encoding/json``, so that the same folder gives the same blob as from the stock client; ``tree_json.py`` does that.
 """
 
 from __future__ import annotations
@@ -46,6 +46,8 @@ class Node:
     subtree: ID | None = None
     #: Platform attributes by restic's names, such as ``windows.creation_time``.
     generic_attributes: dict[str, Any] = field(default_factory=dict)
+    #: Keys that this version does not know (and restic's ``error``), kept so that saving the node again keeps them.
+    extra: dict[str, Any] | None = None
 
 
 @dataclass(slots=True)
