@@ -1,6 +1,6 @@
 """Fixtures for real servers, and what happens where a program is missing.
 
-A test says what it needs by a marker (``ssh``, ``s3``, ``restic``) or by asking for the fixture of a server. Without the
+A test says what it needs by a marker (``ssh``, ``s3``, ``restic``) or by asking for a server's fixture. Without the
 program it is skipped, and one line at the end names the program and how to get it; with ``CI=true`` it fails.
 """
 
@@ -14,6 +14,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support import seaweed
+from tests.support.sshd import SshServer
 
 #: marker -> (program, how to get it, is it here?)
 _SBIN = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"])
@@ -78,3 +79,10 @@ def s3_location(s3_server: seaweed.SeaweedServer, monkeypatch: pytest.MonkeyPatc
     for name, value in s3_server.environment().items():
         monkeypatch.setenv(name, value)
     return f"s3:{s3_server.endpoint_url}/firstbell/{secrets.token_hex(6)}"
+
+
+@pytest.fixture(scope="session")
+def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshServer]:
+    """A real sshd with SFTP that lets the current user in with its client key; whoever stops it starts it again."""
+    with SshServer(tmp_path_factory.mktemp("sshd")) as server:
+        yield server

@@ -1,0 +1,128 @@
+"""One SSH connection: paramiko's Transport, made quiet, given deadlines, and told what to prefer."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+import paramiko
+from paramiko.common import MSG_CHANNEL_REQUEST
+from paramiko.message import Message
+from paramiko.packet import Packetizer
+
+from tasks.transports.redact import Redactor
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+#: paramiko lists these last; with AES instructions they cost half of aes-ctr with a MAC.
+_FIRST_CIPHERS: Final = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com")
+#: How many bytes a host may send ahead on a channel.
+WINDOW: Final = 4 * 1024 * 1024
+#: Largest packet that we take, in bytes. sshd sends up to this much in one; its own limit is 256 KiB with overhead.
+MAX_PACKET: Final = 240 * 1024
+#: The signals that a host names when a program ended by one (RFC 4254, section 6.10), as POSIX numbers them.
+_SIGNALS: Final = {
+    "HUP": 1, "INT": 2, "QUIT": 3, "ILL": 4, "ABRT": 6, "FPE": 8, "KILL": 9, "SEGV": 11, "PIPE": 13, "ALRM": 14,
+    "TERM": 15,
+}  # fmt: skip
+
+_log = logging.getLogger(__name__)
+
+
+class StalledError(OSError):
+    """The other side took nothing off the connection for the idle deadline."""
+
+
+class DeadlinePacketizer(Packetizer):
+    """Gives up writing when the other side takes nothing; paramiko's own tries for ever."""
+
+    #: In seconds.
+    stall_timeout: float = 120.0
+
+    def __init__(self, sock: Any) -> None:
+        super().__init__(sock)
+        self._sock = sock
+
+    def write_all(self, out: ReadableBuffer) -> None:
+        """Write all of ``out``. Raises ``EOFError`` when the connection is gone, ``StalledError`` when it stands."""
+        super().write_all(b"")  # for its note of when something was last sent
+        view = memoryview(out)
+        deadline = time.monotonic() + self.stall_timeout
+        while view:
+            if self.closed:
+                raise EOFError
+            try:
+                sent = self._sock.send(view)
+            except (TimeoutError, BlockingIOError):
+                if time.monotonic() > deadline:
+                    raise StalledError(f"nothing could be sent for {self.stall_timeout:g} s") from None
+                continue
+            except OSError as error:
+                raise EOFError from error
+            if sent == 0:
+                raise EOFError
+            view = view[sent:]
+            deadline = time.monotonic() + self.stall_timeout
+
+
+def _handle_request(channel: paramiko.Channel, message: Message) -> None:
+    """Take a request about a channel: ``exit-signal``, which paramiko does not know, becomes an exit code."""
+    start = message.packet.tell()
+    if message.get_text() == "exit-signal":
+        message.get_boolean()
+        channel.exit_status = 128 + _SIGNALS.get(message.get_text(), 0)
+        channel.status_event.set()
+        return
+    message.packet.seek(start)
+    channel._handle_request(message)  # type: ignore[attr-defined]
+
+
+class Link(paramiko.Transport):
+    """An SSH connection. Its log goes to ours at the level DEBUG, redacted: paramiko writes tracebacks into its own."""
+
+    _channel_handler_table = {  # noqa: RUF012 - declared so by paramiko
+        **paramiko.Transport._channel_handler_table,  # type: ignore[attr-defined]
+        MSG_CHANNEL_REQUEST: _handle_request,
+    }
+
+    packetizer: DeadlinePacketizer
+
+    def __init__(self, sock: socket.socket | paramiko.Channel, redactor: Redactor) -> None:
+        self._redactor = redactor
+        #: What the host said when it hung up on us.
+        self.disconnect_reason = ""
+        super().__init__(
+            sock,
+            default_window_size=WINDOW,
+            default_max_packet_size=MAX_PACKET,
+            packetizer_class=DeadlinePacketizer,
+        )
+        self.name = "ssh"
+        self.set_log_channel(f"{__name__}.wire")
+        options = self.get_security_options()
+        options.ciphers = _FIRST_CIPHERS + tuple(name for name in options.ciphers if name not in _FIRST_CIPHERS)
+
+    def prefer_host_keys(self, algorithms: tuple[str, ...]) -> None:
+        """Ask for host keys of these algorithms first, as OpenSSH does with those it knows of the host."""
+        options = self.get_security_options()
+        known = tuple(name for name in algorithms if name in options.key_types)
+        options.key_types = known + tuple(name for name in options.key_types if name not in known)
+
+    def _log(self, level: int, msg: Any, *args: Any) -> None:
+        if _log.isEnabledFor(logging.DEBUG):
+            for line in msg if isinstance(msg, list) else [msg]:
+                _log.debug("%s", self._redactor.text(str(line) % args if args else str(line)))
+
+    def _parse_disconnect(self, m: Message) -> None:
+        start = m.packet.tell()
+        m.get_int()
+        self.disconnect_reason = m.get_text()
+        m.packet.seek(start)
+        super()._parse_disconnect(m)  # type: ignore[misc]
+
+    def redacted(self, text: str) -> str:
+        """Return ``text`` without secrets."""
+        return self._redactor.text(text)
