@@ -1,9 +1,9 @@
 """Pages for the Prefect UI, as markdown: a site's result, and a page per teacher.
 
-Which names appear where is a decision (docs/design.md, "Reports"): the site page names computers and no files. The
-teacher page names folders that every home has, and of the files only those that were *not* saved and that somebody has
-to look at, because without their names nobody could. Every name goes through ``display.md``: a file called
-``![](http://...)`` stays text.
+Which names appear where is a decision (docs/design.md, section 14): the site page names computers and no files. The
+teacher page names the folders that every home has, and of the files only those that were *not* saved and that somebody
+may have to do something about, because without their names nobody could. Every name goes through ``display.py``: a file
+called ``![](http://...)`` stays text.
 """
 
 from __future__ import annotations
@@ -65,12 +65,14 @@ def teacher_page(page: TeacherPage, zone: tzinfo) -> str:
             lines += [*_open_group(group, page.home), ""]
     if left_out := [group for group in page.skips if group.acknowledged]:
         lines += ["## What was left out on purpose", ""]
-        lines += [_left_out(group) for group in left_out]
+        for group in left_out:
+            lines += _left_out(group, page.home)
         lines.append("")
     lines += [
         "## What this copy does not hold",
         "",
-        "Programs that are installed on the computer, and files that are kept outside your own folder.",
+        "Programs that are installed on the computer, and files that are kept outside your own folder, unless the "
+        "school has added that place.",
     ]
     return "\n".join(lines) + "\n"
 
@@ -89,17 +91,23 @@ def _lead(page: TeacherPage) -> str:
 def _open_group(group: SkipGroup, home: bytes) -> Sequence[str]:
     words = wording(group.reason)
     lines = [f"**{words.heading} ({count_of(group.count, 'item')}).** {words.sentence} {words.cure}", ""]
-    lines += [f"- {md_code(shorten(show_path(path, home), 200))}" for path in group.examples]
+    return [*lines, *_names(group, home)]
+
+
+def _names(group: SkipGroup, home: bytes) -> list[str]:
+    lines = [f"- {md_code(shorten(show_path(path, home), 200))}" for path in group.examples]
     if group.count > len(group.examples):
         lines.append(f"- and {group.count - len(group.examples):,} more")
     return lines
 
 
-def _left_out(group: SkipGroup) -> str:
+def _left_out(group: SkipGroup, home: bytes) -> list[str]:
     words = wording(group.reason)
     heading = group.why if group.reason == "excluded" and group.why else words.heading
     more = "" if group.reason == "excluded" else f" {words.sentence} {words.cure}"
-    return f"- **{md(heading)}** ({count_of(group.count, 'item')}).{more}"
+    lines = [f"- **{md(heading)}** ({count_of(group.count, 'item')}).{more}"]
+    # Who is told to copy a film elsewhere has to know which.
+    return [*lines, *(f"  {line}" for line in _names(group, home))] if group.reason == "too-large" else lines
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

@@ -199,6 +199,6 @@ class SiteReport:
         return f"{count_of(len(self.hosts), 'computer')}: {', '.join(parts)}" if parts else "no computer"
 
 
-def natural(name: str) -> tuple[tuple[int, str], ...]:
+def natural(name: str) -> tuple[tuple[int, int, str], ...]:
     """Return a sort key under which ``pc-9`` comes before ``pc-10``."""
-    return tuple((int(digits), "") if digits else (-1, text) for digits, text in _PARTS.findall(name))
+    return tuple((0, int(digits), "") if digits else (1, 0, text) for digits, text in _PARTS.findall(name))

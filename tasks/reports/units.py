@@ -23,7 +23,7 @@ def size(count: int) -> str:
 
 def plain_size(count: int) -> str:
     """Return ``count`` bytes with a decimal unit, for pages that teachers read: ``3.3 GB``."""
-    return _scaled(count, 1000, ("bytes", "kB", "MB", "GB", "TB", "PB"))
+    return "1 byte" if count == 1 else _scaled(count, 1000, ("bytes", "kB", "MB", "GB", "TB", "PB"))
 
 
 def _scaled(count: int, step: int, units: tuple[str, ...]) -> str:

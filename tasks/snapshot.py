@@ -1,0 +1,105 @@
+"""One computer's snapshot as a Prefect task. The steps are plain functions in ``verbs/snapshot.py``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State
+from prefect.states import Failed
+
+from configs.errors import FirstbellError
+from tasks.reports.markdown import teacher_page
+from tasks.reports.model import HostReport
+from tasks.run_page import RunReporter, artifact_key, publish
+from tasks.secret_block import resolve_block
+from tasks.verbs import snapshot as verb
+from tasks.verbs.context import Context
+from tasks.verbs.reporting import failed_report, host_report
+from tasks.verbs.site_repository import OpenRepository
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What the hosts of one site run have in common. It cannot be a task's argument: Prefect would try to hash it."""
+
+    context: Context
+    repository: OpenRepository
+
+
+#: Prefect copies the context into the threads of its task runner, and so this gets there.
+_SHARED: Final[ContextVar[Shared | None]] = ContextVar("firstbell_shared", default=None)
+
+
+def load_context() -> Context:
+    """Load configuration and inventory as the worker's environment says."""
+    return Context.load(resolve_block=resolve_block)
+
+
+@contextmanager
+def sharing(context: Context, repository: OpenRepository) -> Iterator[None]:
+    """Let all tasks that are submitted meanwhile use this repository."""
+    token = _SHARED.set(Shared(context, repository))
+    try:
+        yield
+    finally:
+        _SHARED.reset(token)
+
+
+def is_transient(task: Any, run: Any, state: State[Any]) -> bool:
+    """Return whether the same work may succeed when it is simply tried again."""
+    error = state.data
+    return isinstance(error, FirstbellError) and error.transient
+
+
+@task(
+    task_run_name="snapshot {host}",
+    cache_policy=NO_CACHE,
+    persist_result=False,
+    retries=2,
+    retry_delay_seconds=[30, 120],
+    retry_condition_fn=is_transient,
+)
+def snapshot_host(host: str, reason: str) -> HostReport | State[Any]:
+    """Snapshot one computer, and put its progress and its teachers' pages on the run page.
+
+    A failure is returned as a state whose message says which computer, what and why.
+    """
+    shared = _SHARED.get()
+    try:
+        context = shared.context if shared is not None else load_context()
+        with RunReporter(host, "Snapshot of") as report:
+            run = verb.snapshot_host(
+                context, host, repository=shared.repository if shared else None, reason=reason, report=report
+            )
+    except FirstbellError as error:
+        return Failed(message=describe(host, error), data=error)
+    result = host_report(run)
+    zone = ZoneInfo(context.config.site(context.host(host).site).time_zone)
+    for page in result.teachers:
+        publish(artifact_key("teacher", host, page.name), teacher_page(page, zone), f"For {page.title}, on {host}")
+    return result
+
+
+def describe(host: str, error: FirstbellError) -> str:
+    """Return a failure in one line that opens with the computer's name."""
+    text = " ".join(str(error).split())
+    return text if text.startswith(f"{host}: ") else f"{host}: {text}"
+
+
+def report_of(host: str, state: State[Any]) -> HostReport:
+    """Return the report of a host from the state in which its task ended."""
+    outcome = state.result(raise_on_failure=False)
+    if isinstance(outcome, HostReport):
+        return outcome
+    if isinstance(outcome, FirstbellError):
+        return failed_report(host, outcome)
+    # Not ours: a defect, or the process was stopped. The run's log has the rest.
+    message = f"{state.name}: {type(outcome).__name__}"
+    return HostReport(host, "failed", message=message, hint="Look into the log of this run, and report the defect.")
