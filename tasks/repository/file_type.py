@@ -22,8 +22,8 @@ class FileType(Enum):
 
     @property
     def prefix(self) -> str:
-        """The prefix under which a backend lists every file of this kind."""
-        return "config" if self is FileType.CONFIG else f"{self.value}/"
+        """The folder that a backend lists for every file of this kind."""
+        return f"{self.value}/"
 
     def name(self, id_: ID) -> str:
         """Return the name of a file in the backend; the config is always just ``config``."""

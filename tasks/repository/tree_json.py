@@ -40,7 +40,9 @@ def decode_tree(data: Buffer) -> Tree:
         nodes = document["nodes"] or []
         if len(document) > 1:
             # Saving such a tree again would drop what we do not know.
-            raise ValueError(f"a tree with unknown keys {sorted(document.keys() - {'nodes'})}: written by a newer client")
+            raise ValueError(
+                f"a tree with unknown keys {sorted(document.keys() - {'nodes'})}: written by a newer client"
+            )
         return Tree([_decode(node) for node in nodes])
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"not a tree: {error!r}") from error
@@ -49,13 +51,12 @@ def decode_tree(data: Buffer) -> Tree:
 def _encode(node: Node) -> str:
     mode = file_mode.to_go(node.mode, node.type)
     mtime = gojson.time(node.mtime_ns)
-    text = (
-        f'{{"name":{gojson.quoted(node.name)},"type":"{node.type}"'
-        f"{f',"mode":{mode}' if mode else ''}"
-        f',"mtime":"{mtime}","atime":"{mtime if node.atime_ns == node.mtime_ns else gojson.time(node.atime_ns)}"'
-        f',"ctime":"{mtime if node.ctime_ns == node.mtime_ns else gojson.time(node.ctime_ns)}"'
-        f',"uid":{node.uid},"gid":{node.gid}'
-    )
+    atime = mtime if node.atime_ns == node.mtime_ns else gojson.time(node.atime_ns)
+    ctime = mtime if node.ctime_ns == node.mtime_ns else gojson.time(node.ctime_ns)
+    text = f'{{"name":{gojson.quoted(node.name)},"type":"{node.type}"'
+    if mode:
+        text += f',"mode":{mode}'
+    text += f',"mtime":"{mtime}","atime":"{atime}","ctime":"{ctime}","uid":{node.uid},"gid":{node.gid}'
     if node.user:
         text += f',"user":{gojson.string(node.user)}'
     if node.group:

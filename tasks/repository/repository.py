@@ -1,0 +1,313 @@
+"""A repository in restic's format: the one door to blobs, trees and snapshots."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Final
+
+from tasks.backends.base import Backend, Buffer
+from tasks.errors import Damaged, NoRepository, NotFound, RepositoryError, WrongPassword
+from tasks.repository.blob import BlobType, SavedBlob
+from tasks.repository.blob_reader import BlobReader
+from tasks.repository.blob_writer import BlobWriter
+from tasks.repository.chunker import Chunker, ChunkerFactory
+from tasks.repository.compression import Zstd
+from tasks.repository.config_file import VERSIONS, ConfigFile
+from tasks.repository.crypto import Key, NotAuthentic
+from tasks.repository.file_store import FileStore, damaged
+from tasks.repository.file_type import FileType
+from tasks.repository.ids import ID, hash_of, short
+from tasks.repository.index import Index, Place
+from tasks.repository.index_file import decode_index
+from tasks.repository.key_file import open_key, seal_key
+from tasks.repository.lock import Lock
+from tasks.repository.snapshot_file import Snapshot, decode_snapshot, encode_snapshot
+from tasks.repository.tree import Tree
+from tasks.repository.tree_json import decode_tree, encode_tree
+
+#: Key files that are tried with a password (restic's limit).
+_MAX_KEYS: Final = 20
+_WINDOW: Final = 64 * 1024 * 1024
+
+
+class Repository:
+    """An open repository. Thread-safe; one serves all hosts of a run."""
+
+    def __init__(self, backend: Backend, config: ConfigFile, key: Key) -> None:
+        self.backend = backend
+        self.config = config
+        zstd = Zstd()
+        self._files = FileStore(backend, key, version=config.version, zstd=zstd)
+        self._index = Index()
+        self._chunkers = ChunkerFactory(config.chunker_polynomial)
+        self._zero_id: ID | None = None
+        self._locks: list[Lock] = []
+        self._reader = BlobReader(backend, key, self._index, zstd)
+        self._writer = BlobWriter(
+            backend, self._files, key, self._index, zstd, version=config.version, check_locks=self._check_locks
+        )
+        self._closed = False
+
+    @classmethod
+    def init(cls, backend: Backend, password: str, *, version: int = 2, scrypt_n: int = 2**15) -> Repository:
+        """Create a repository and open it. Raises ``RepositoryError`` where there is one already."""
+        if version not in VERSIONS:
+            raise ValueError(f"no repository format {version}")
+        _check_password(password)
+        backend.ensure_location()
+        if _exists(backend, "config") or next(backend.list(FileType.KEY.prefix), None):
+            raise RepositoryError(
+                f"{backend.location}: there is a repository already",
+                hint="Use it as it is, or choose another location; nothing was changed.",
+            )
+        key = Key.random()
+        config = ConfigFile.new(version)
+        key_file = seal_key(key, password, scrypt_n=scrypt_n)
+        backend.save(FileType.KEY.name(hash_of(key_file)), key_file)
+        backend.save("config", key.seal(config.encode()), overwrite=False)
+        return cls(backend, config, key)
+
+    @classmethod
+    def open(cls, backend: Backend, password: str) -> Repository:
+        """Open a repository. Raises ``NoRepository``, ``WrongPassword`` or ``Damaged``."""
+        _check_password(password)
+        try:
+            sealed = backend.load("config")
+        except NotFound as error:
+            raise NoRepository(
+                f"{backend.location}: there is no repository",
+                hint="Check the location; `firstbell init` creates a repository.",
+            ) from error
+        key = _find_key(backend, password)
+        try:
+            config = ConfigFile.decode(key.open(sealed))
+        except (NotAuthentic, ValueError) as error:
+            raise damaged(f"{backend.location}: config", error) from error
+        if config.version not in VERSIONS:
+            raise RepositoryError(
+                f"{backend.location}: the repository has format version {config.version}, known are 1 and 2",
+                hint="It was made by a newer client: a newer firstbell is needed.",
+            )
+        return cls(backend, config, key)
+
+    def load_index(self) -> None:
+        """Read all index files. Call it once, under a lock."""
+        superseded: set[ID] = set()
+        loaded: set[ID] = set()
+        for found in self._files.load_all(FileType.INDEX, self._files.ids(FileType.INDEX), decode_index):
+            superseded |= found.supersedes
+            loaded.add(found.id)
+            for pack in found.packs:
+                self._index.add(pack.id, pack.blobs)
+        if superseded & loaded:
+            # Rare: an old client was cut off between the new index file and the removal of those it replaces.
+            self._index.clear()
+            for found in self._files.load_all(FileType.INDEX, loaded - superseded, decode_index):
+                for pack in found.packs:
+                    self._index.add(pack.id, pack.blobs)
+
+    def lock(self, *, exclusive: bool = False) -> Lock:
+        """Take a lock, which refreshes itself until it is released or its ``with`` block ends. Raises ``Locked``.
+
+        Releasing it stores and lists first what was saved so far, so that the next run finds it.
+        """
+        self._locks = [lock for lock in self._locks if not lock.released]
+        lock = Lock.acquire(self._files, self._settle, exclusive=exclusive)
+        self._locks.append(lock)
+        return lock
+
+    def chunker(self) -> Chunker:
+        """Return a chunker for one file."""
+        return self._chunkers.chunker()
+
+    def has_blob(self, type: BlobType, id: ID) -> bool:
+        """Return whether a blob is stored, or will be by the next ``flush``."""
+        return self._index.has(type, id) or self._writer.pending_length(type, id) is not None
+
+    def blob_length(self, id: ID) -> int | None:
+        """Return the length of a blob's content in bytes, or None when it is not known."""
+        place = self._index.find(None, id)
+        return place.blob.plain_length if place else self._writer.pending_length(None, id)
+
+    def blob_place(self, id: ID) -> Place | None:
+        """Return pack and offset of a stored blob: who reads many does well to ask for them in that order."""
+        return self._index.find(None, id)
+
+    def save_blob(self, type: BlobType, data: Buffer, id: ID | None = None) -> SavedBlob:
+        """Take a blob: hash, compress and encrypt it in this thread, and add it to a pack.
+
+        ``id`` may be given when it is known to be the SHA-256 of ``data``. It is durable after the next ``flush``. An
+        upload that failed is raised here or there.
+        """
+        if id is None:
+            id = self._zero_chunk_id() if data is self._chunkers.zero_chunk else hash_of(data)
+        return self._writer.save(type, data, id)
+
+    def flush(self) -> None:
+        """Store every blob taken so far, and list it in a stored index."""
+        self._check_locks()
+        self._writer.flush()
+
+    def load_blob(self, type: BlobType, id: ID) -> bytes:
+        """Return a blob's content. Raises ``Damaged`` or ``NotFound``."""
+        self._store_if_pending(type, id)
+        return self._reader.load(type, id)
+
+    def iter_blobs(self, ids: Sequence[ID], *, window: int = _WINDOW) -> Iterator[bytes]:
+        """Yield contents in the order asked, read ahead on threads; about ``window`` bytes are in memory.
+
+        Neighbours in a pack are joined into one range read.
+        """
+        return self._reader.iterate(ids, window)
+
+    def save_tree(self, tree: Tree) -> SavedBlob:
+        """Take a tree; its nodes must be in byte order of their names."""
+        return self.save_blob(BlobType.TREE, encode_tree(tree))
+
+    def load_tree(self, id: ID) -> Tree:
+        """Return a tree. Raises ``Damaged`` or ``NotFound``."""
+        return self._decode_tree(self.load_blob(BlobType.TREE, id), id)
+
+    def iter_trees(self, ids: Sequence[ID]) -> Iterator[Tree]:
+        """Yield trees in the order asked, read ahead on threads."""
+        with contextlib.closing(self._reader.iterate(ids, _WINDOW // 4)) as contents:
+            for id_, content in zip(ids, contents, strict=True):
+                yield self._decode_tree(content, id_)
+
+    def save_snapshot(self, snapshot: Snapshot) -> Snapshot:
+        """Write a snapshot file and return the snapshot with its ID. It is the last write of a run.
+
+        Everything taken so far is flushed first, whoever brought it: with several hosts in one repository nobody can
+        tell which of the pending blobs are his. So a snapshot file never stands for what is not stored.
+
+        Raises:
+            RepositoryError: the root tree was never saved.
+            Locked: a lock was lost meanwhile.
+        """
+        if not self._writer.is_clean:
+            self.flush()
+        if not self._index.has(BlobType.TREE, snapshot.tree):
+            raise RepositoryError(f"the root tree {short(snapshot.tree)} of the snapshot is not stored")
+        for lock in self._locks:
+            lock.verify()
+        return replace(snapshot, id=self._files.save(FileType.SNAPSHOT, encode_snapshot(snapshot)))
+
+    def snapshots(self) -> list[Snapshot]:
+        """Return all snapshots, newest last."""
+        ids = self._files.ids(FileType.SNAPSHOT)
+        found = self._files.load_all(FileType.SNAPSHOT, ids, decode_snapshot, ignore_missing=True)
+        return sorted(found, key=lambda snapshot: (snapshot.time, snapshot.id))
+
+    def find_snapshot(
+        self,
+        spec: str,
+        *,
+        hostname: str | None = None,
+        paths: Sequence[str] | None = None,
+        tags: Sequence[str] | None = None,
+    ) -> Snapshot:
+        """Return the newest snapshot that has hostname, paths and tags, for ``latest``; else the one of an ID prefix.
+
+        Raises ``NotFound`` for none, ``RepositoryError`` when the prefix fits several.
+        """
+        if spec == "latest":
+            for snapshot in reversed(self.snapshots()):
+                if (
+                    hostname in (None, snapshot.hostname)
+                    and set(paths or ()) <= set(snapshot.paths)
+                    and set(tags or ()) <= set(snapshot.tags)
+                ):
+                    return snapshot
+            raise self._no_snapshot("that fits")
+        prefix = spec.lower()
+        fitting = [id_ for id_ in self._files.ids(FileType.SNAPSHOT) if prefix and id_.hex().startswith(prefix)]
+        if len(fitting) > 1:
+            names = ", ".join(sorted(map(short, fitting)))
+            raise RepositoryError(f"{spec!r} fits {len(fitting)} snapshots: {names}", hint="Give more digits.")
+        if not fitting:
+            raise self._no_snapshot(f"{spec!r}")
+        return next(self._files.load_all(FileType.SNAPSHOT, fitting, decode_snapshot))
+
+    def close(self) -> None:
+        """End the threads and the backend; what was not flushed is given up. A second time does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            for lock in self._locks:
+                lock.release()
+        finally:
+            self._writer.close()
+            self._reader.close()
+            self.backend.close()
+
+    def _settle(self) -> None:
+        if not self._writer.is_clean:
+            self.flush()
+
+    def _check_locks(self) -> None:
+        for lock in self._locks:
+            lock.check()
+
+    def _store_if_pending(self, kind: BlobType, id_: ID) -> None:
+        if self._writer.pending_length(kind, id_) is not None:
+            self._writer.flush()
+
+    def _zero_chunk_id(self) -> ID:
+        if self._zero_id is None:
+            self._zero_id = hash_of(self._chunkers.zero_chunk)
+        return self._zero_id
+
+    def _decode_tree(self, content: bytes, id_: ID) -> Tree:
+        try:
+            return decode_tree(content)
+        except ValueError as error:
+            raise damaged(f"{self.backend.location}: tree {short(id_)}", error) from error
+
+    def _no_snapshot(self, which: str) -> NotFound:
+        return NotFound(
+            f"{self.backend.location}: no snapshot {which}", hint="`firstbell snapshots` lists the ones there are."
+        )
+
+
+def _exists(backend: Backend, name: str) -> bool:
+    try:
+        backend.stat(name)
+    except NotFound:
+        return False
+    return True
+
+
+def _check_password(password: str) -> None:
+    if not password:
+        raise WrongPassword("the repository password is empty", hint="Set repository.password in the configuration.")
+
+
+def _find_key(backend: Backend, password: str) -> Key:
+    problem: Damaged | None = None
+    names = sorted(info.name for info in backend.list(FileType.KEY.prefix))
+    for name in names[:_MAX_KEYS]:
+        id_ = FileType.KEY.id_of(name)
+        if id_ is None:
+            continue
+        data = backend.load(name)
+        try:
+            if hash_of(data) != id_:
+                raise ValueError("it has another hash than its name says")
+            return open_key(data, password)
+        except NotAuthentic:
+            continue
+        except ValueError as error:
+            problem = damaged(f"{backend.location}: key {short(id_)}", error)
+    if problem:
+        raise problem
+    if not names:
+        raise damaged(
+            f"{backend.location}: the repository", "it has no key file", "Put the key file back from a copy of keys/."
+        )
+    raise WrongPassword(
+        f"{backend.location}: the password opens none of the repository's {len(names)} keys",
+        hint="Check repository.password in the configuration; the password is that of `firstbell init`.",
+    )
