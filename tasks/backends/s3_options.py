@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+AddressingStyle = Literal["path", "virtual", "auto"]
+
 
 class Secret(Protocol):
     """A value that hides itself from ``repr`` and ``str``, such as pydantic's ``SecretStr``."""
@@ -29,7 +31,7 @@ class S3Options:
     secret_access_key: str | Secret | None = field(default=None, repr=False)
     session_token: str | Secret | None = field(default=None, repr=False)
     ca_bundle: str | None = None
-    addressing_style: Literal["path", "virtual", "auto"] | None = None
+    addressing_style: AddressingStyle | None = None
     storage_class: str | None = None
 
 
