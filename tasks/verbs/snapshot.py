@@ -1,0 +1,223 @@
+"""Snapshot one host: connect, ask who is there, walk, store, and say what is and what is not saved."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from inventory.model import Host
+
+from configs.model import RepositoryPlace
+from tasks.archiver.archiver import Archiver, CapturePlan, SnapshotResult
+from tasks.archiver.excludes import default_rules, site_rules
+from tasks.archiver.parent import select_parent
+from tasks.archiver.source import Rule, Skipped
+from tasks.errors import FirstbellError
+from tasks.events import Event, FileSaved, HostDone, HostFailed, HostStarted, Reporter, silent
+from tasks.remote.filesystem import Facts, RemoteHost
+from tasks.verbs.connection import connect
+from tasks.verbs.context import Context
+from tasks.verbs.people import Person, capture_roots, covered_people
+from tasks.verbs.site_repository import OpenRepository, open_repository, repository_place
+
+#: The document inside a snapshot that tells a restore who had which home on the host.
+FACTS_DOCUMENT = "facts.json"
+
+
+@dataclass(slots=True)
+class PersonResult:
+    """What a snapshot holds of one person; counts of files, sizes in bytes."""
+
+    person: Person
+    files: int = 0
+    bytes: int = 0
+    #: Known folder, in a person's words -> (files, bytes).
+    folders: dict[str, tuple[int, int]] = field(default_factory=dict)
+    skips: list[Skipped] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class HostSnapshot:
+    """What became of a snapshot run on one host."""
+
+    host: str
+    reason: str
+    result: SnapshotResult
+    people: tuple[PersonResult, ...]
+    #: Things a person should know that are no skip, such as a teacher without an account there.
+    notes: tuple[str, ...]
+    rules: tuple[Rule, ...]
+
+
+def snapshot_host(
+    context: Context,
+    host_name: str,
+    *,
+    repository: OpenRepository | None = None,
+    reason: str = "nightly",
+    report: Reporter = silent,
+    now: datetime | None = None,
+) -> HostSnapshot:
+    """Snapshot the files of the people on one host, and return what is saved and what is not.
+
+    ``repository`` is shared by the hosts of a site run; without one it is opened for this host alone. Raises a
+    ``FirstbellError`` when no snapshot could be written.
+    """
+    host = context.host(host_name)
+    report(HostStarted(host.name, "snapshot"))
+    if repository is not None:
+        with connect(context, host) as remote:
+            return _run(context, host, remote, repository, reason, report, now)
+    with (
+        open_repository(context, host.site, host=host.name) as opened,
+        connect(context, host) as remote,
+    ):
+        return _run(context, host, remote, opened, reason, report, now)
+
+
+def snapshot_hosts(
+    context: Context,
+    names: Sequence[str],
+    *,
+    reason: str,
+    report: Reporter = silent,
+    done: Callable[[str, HostSnapshot | FirstbellError], None],
+) -> None:
+    """Snapshot several hosts, ``hosts_at_once`` of each site at a time; ``done`` is told of each as it ends.
+
+    One host's failure is its own. A repository that cannot be opened fails the hosts that belong to it.
+    """
+    by_repository: dict[RepositoryPlace, list[str]] = {}
+    for name in names:
+        host = context.host(name)
+        by_repository.setdefault(repository_place(context, host.site, host=name), []).append(name)
+    for hosts in by_repository.values():
+        site = context.host(hosts[0]).site
+        try:
+            with (
+                open_repository(context, site, host=hosts[0]) as opened,
+                ThreadPoolExecutor(context.config.snapshot_for(site).hosts_at_once) as pool,
+            ):
+                runs = {
+                    pool.submit(snapshot_host, context, name, repository=opened, reason=reason, report=report): name
+                    for name in hosts
+                }
+                for run in as_completed(runs):
+                    try:
+                        done(runs[run], run.result())
+                    except FirstbellError as error:
+                        report(HostFailed(runs[run], error.message, error.hint))
+                        done(runs[run], error)
+        except FirstbellError as error:
+            for name in hosts:
+                report(HostFailed(name, error.message, error.hint))
+                done(name, error)
+
+
+def _run(
+    context: Context,
+    host: Host,
+    remote: RemoteHost,
+    opened: OpenRepository,
+    reason: str,
+    report: Reporter,
+    now: datetime | None,
+) -> HostSnapshot:
+    started = time.monotonic()
+    facts = remote.facts(host.teachers or None)
+    people, notes = covered_people(host, facts)
+    roots = capture_roots(host.folders(context.config.snapshot_for(host.site).include), people)
+    rules = capture_rules(context, host, facts.platform)
+    plan = CapturePlan(
+        host=host.name,
+        # The name in the inventory: it outlives a reimage, a renamed computer and a new operating system.
+        hostname=host.name,
+        roots=roots,
+        rules=rules,
+        tags=(f"reason:{reason.replace(' ', '-')}",),
+        documents={FACTS_DOCUMENT: facts_document(facts, people)},
+        must_exist=tuple(person.desktop for person in people),
+    )
+    repository = opened.repository
+    paths = tuple(root.decode("utf-8", "surrogateescape") for root in roots)
+    parent = select_parent(opened.snapshots(), host.name, paths)
+    tally = _Tally(people, report)
+    result = Archiver(repository, remote.source(), tally).snapshot(plan, parent=parent, now=now or datetime.now(UTC))
+    tally.take_skips(result.skips)
+    report(HostDone(host.name, "snapshot", f"{result.state.value} in {time.monotonic() - started:.0f} s"))
+    return HostSnapshot(host.name, reason, result, tuple(tally.people), tuple(notes), rules)
+
+
+def capture_rules(context: Context, host: Host, platform: str) -> tuple[Rule, ...]:
+    """Return the standing rules for a host: those of its platform, then the site's own and the host's."""
+    settings = context.config.snapshot_for(host.site)
+    standing = default_rules(platform, vm_limit=settings.virtual_machines_over) if settings.default_excludes else ()
+    return (*standing, *site_rules((*settings.exclude, *host.exclude)))
+
+
+def facts_document(facts: Facts, people: list[Person]) -> bytes:
+    """Return the document that says whose home was where; identical for identical facts, so that it deduplicates."""
+    document = {
+        "version": 1,
+        "platform": facts.platform,
+        "system": facts.system,
+        "hostname": facts.hostname,
+        "serial": facts.serial,
+        "people": [
+            {
+                "name": person.name,
+                "full_name": person.full_name,
+                "home": _text(person.home),
+                "folders": {name: _text(path) for name, path in sorted(person.folders.items())},
+            }
+            for person in people
+        ],
+    }
+    return json.dumps(document, indent=1, sort_keys=True, ensure_ascii=True).encode() + b"\n"
+
+
+def _text(path: bytes) -> str:
+    return path.decode("utf-8", "surrogateescape")
+
+
+class _Tally:
+    """Counts what is saved for each person, and passes the events on."""
+
+    def __init__(self, people: list[Person], report: Reporter) -> None:
+        self.people = [PersonResult(person) for person in people]
+        self._homes = [(entry.person.home + b"/", entry, _shown_folders(entry.person)) for entry in self.people]
+        self._report = report
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, FileSaved):
+            for home, entry, folders in self._homes:
+                if event.path.startswith(home):
+                    entry.files += 1
+                    entry.bytes += event.size
+                    name = next((name for path, name in folders if event.path.startswith(path)), "Everything else")
+                    files, size = entry.folders.get(name, (0, 0))
+                    entry.folders[name] = (files + 1, size + event.size)
+                    break
+        self._report(event)
+
+    def take_skips(self, skips: tuple[Skipped, ...]) -> None:
+        for skip in skips:
+            for home, entry, _ in self._homes:
+                if (skip.path + b"/").startswith(home):
+                    entry.skips.append(skip)
+                    break
+
+
+def _shown_folders(person: Person) -> list[tuple[bytes, str]]:
+    folders = {"desktop": person.desktop, **person.folders}
+    for name in ("documents", "pictures", "downloads"):
+        folders.setdefault(name, person.home + b"/" + name.capitalize().encode())
+    return [
+        (path + b"/", name.capitalize())
+        for name, path in sorted(folders.items(), key=lambda item: -len(item[1]))
+        if path.startswith(person.home + b"/")
+    ]
