@@ -135,6 +135,11 @@ class GroupEntry(Defaults):
     """What holds for the hosts of a group: a school, a room, a subject."""
 
     title: str = Field(default="", description="The name as people say it.", examples=["Lab 3"])
+    kind: Literal["school", "room", "other"] = Field(
+        default="other",
+        description="What the group stands for. An import moves a host from one `room` or `school` to another.",
+        examples=["room"],
+    )
 
 
 class HostEntry(Defaults):

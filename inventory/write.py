@@ -1,0 +1,90 @@
+"""The raw entries of an inventory's files, and replacing a file so that no moment sees half of it."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from configs.yaml_file import parse_yaml
+from inventory.files import host_files
+
+
+@dataclass
+class Entries:
+    """What the files say, as it stands there, before any resolving."""
+
+    #: Host -> its file and its keys.
+    hosts: dict[str, tuple[Path, dict[str, Any]]] = field(default_factory=dict)
+    groups: dict[str, dict[str, Any]] = field(default_factory=dict)
+    texts: dict[Path, str] = field(default_factory=dict)
+    default_site: str = ""
+    has_defaults: bool = False
+
+    @property
+    def spelled(self) -> dict[str, str]:
+        """Return each host's name by its folded one."""
+        return {name.casefold(): name for name in self.hosts}
+
+    def group(self, name: str, more: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+        """Return the keys of a group of the files or of ``more``, empty when there is none."""
+        return self.groups.get(name) or more.get(name) or {}
+
+    def site_of(self, folded: str) -> str:
+        """Return the site that a host's own entry or one of its groups names."""
+        _, entry = self.hosts.get(self.spelled.get(folded, ""), (None, {}))
+        groups = [self.groups.get(name, {}) for name in entry.get("groups") or ()]
+        return next((str(one["site"]) for one in (entry, *groups) if one.get("site")), "")
+
+
+def read_entries(folder: Path) -> Entries:
+    """Return the entries of an inventory that loads, or nothing where there is none yet."""
+    found = Entries()
+    if not folder.is_dir():
+        return found
+    defaults = folder / "defaults.yaml"
+    if defaults.exists():
+        found.has_defaults = True
+        found.default_site = str((parse_yaml(defaults.read_bytes()).content or {}).get("site") or "")
+    for file in (folder / "groups.yaml", *host_files(folder)):
+        if not file.exists():
+            continue
+        data = file.read_bytes()
+        found.texts[file] = data.decode("utf-8-sig")
+        for name, entry in (parse_yaml(data).content or {}).items():
+            if file.name == "groups.yaml" and file.parent == folder:
+                found.groups[name] = entry or {}
+            else:
+                found.hosts[name] = (file, entry or {})
+    return found
+
+
+def replace_file(file: Path, text: str) -> None:
+    """Write a file under a temporary name and rename it; the previous version stays beside it as ``.bak``.
+
+    Raises:
+        OSError: it cannot be written; the file is as it was.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    mode = 0o644
+    if file.exists():
+        mode = file.stat().st_mode & 0o777
+        _write(file.with_name(file.name + ".bak"), file.read_bytes(), mode)
+    _write(file, text.encode(), mode)
+
+
+def _write(file: Path, data: bytes, mode: int) -> None:
+    handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+    try:
+        with os.fdopen(handle, "wb") as temporary:
+            temporary.write(data)
+            temporary.flush()
+            os.fsync(handle)
+            os.fchmod(handle, mode)
+        Path(name).replace(file)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
