@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final
@@ -94,7 +94,7 @@ class BlobReader:
             raise problem
         raise self._not_found(id_)
 
-    def iterate(self, ids: Sequence[ID], window: int) -> Iterator[bytes]:
+    def iterate(self, ids: Sequence[ID], window: int) -> Generator[bytes]:
         """Yield blobs in the order asked, holding about ``window`` bytes in memory."""
         runs = self._runs(ids)
         following = next(runs, None)
@@ -169,7 +169,7 @@ class BlobReader:
 
     def _read(self, pack: ID, offset: int, length: int) -> bytes:
         try:
-            return self._backend.load(FileType.PACK.name(pack), offset=offset, length=length)
+            return self._backend.load(FileType.PACK.name_of(pack), offset=offset, length=length)
         except NotFound as error:
             raise damaged(f"{self._backend.location}: pack {short(pack)}", "the file is missing") from error
         except BackendError as error:

@@ -1,8 +1,8 @@
 """Save blobs: each once, whoever brings it, in packs that an index file lists soon after.
 
-A blob goes through: *claimed* by the thread that seals it, *pending* in a pack that is not stored yet, *unindexed* in a
-stored pack, *listed* in a stored index file. ``flush`` takes everything to the end of that way. A pack whose upload failed
-stays in memory and is tried again by the next flush; until then nothing more is taken.
+A blob goes through: *claimed* by the thread that seals it, *pending* in a pack that is not stored yet, *unindexed* in
+a stored pack, *listed* in a stored index file. ``flush`` takes everything to the end of that way. A pack whose upload
+failed stays in memory and is tried again by the next flush; until then nothing more is taken.
 """
 
 from __future__ import annotations

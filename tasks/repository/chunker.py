@@ -1,8 +1,8 @@
 """Content-defined chunks: FastCDC 2020 from pyfastcdc, with restic's size limits and a secret seed.
 
-The limits are restic's (``restic/chunker``): 512 KiB to 8 MiB, about 1 MiB in the mean. pyfastcdc's ``avg_size`` is where
-normal chunking turns from the strict to the lax mask, not the mean: 768 KiB with level 2 gave a mean of 0.98 MiB and a
-largest chunk of 2.3 MiB over 1 GiB of random data [measured].
+The limits are restic's (``restic/chunker``): 512 KiB to 8 MiB, about 1 MiB in the mean. pyfastcdc's ``avg_size`` is
+where normal chunking turns from the strict to the lax mask, not the mean: 768 KiB with level 2 gave a mean of 0.98 MiB
+and a largest chunk of 2.3 MiB over 1 GiB of random data [measured].
 
 The seed changes where cuts fall, so that the sizes of chunks do not tell which known file is stored; it is derived from
 the repository's secret polynomial and so is the same for every client of ours.
@@ -43,7 +43,7 @@ class Chunker:
     def __init__(self, cutter: FastCDC, zero_chunk: bytes) -> None:
         self._cutter = cutter
         self._zeros = zero_chunk
-        self._pieces: list[Buffer] = []
+        self._pieces: list[bytes | memoryview] = []
         self._size = 0
         self._look_at = _FIRST_LOOK
 
@@ -55,7 +55,7 @@ class Chunker:
         if not _immutable(data):
             data = bytes(data)
         view = memoryview(data)
-        while len(view):
+        while view:
             # Never past the largest chunk, so that memory is bounded whatever the size of the piece.
             taken = view[: MAX_SIZE - self._size]
             view = view[len(taken) :]
@@ -81,7 +81,7 @@ class Chunker:
         buffer = self._join()
         self._pieces, self._size, self._look_at = [], 0, _FIRST_LOOK
         if 0 < len(buffer) <= MIN_SIZE:
-            yield buffer if not isinstance(buffer, bytearray) else bytes(buffer)
+            yield buffer
             return
         for chunk in self._cutter.cut_buf(buffer):
             yield buffer if chunk.length == len(buffer) else chunk.data
@@ -97,7 +97,7 @@ class Chunker:
                 break
             found.append(chunk.data)
             rest = rest[chunk.length :]
-        self._pieces = [rest] if len(rest) else []
+        self._pieces = [rest] if rest else []
         self._size = len(rest)
         self._look_at = min(max(2 * self._size, _FIRST_LOOK), MAX_SIZE)
         yield from found
@@ -106,7 +106,7 @@ class Chunker:
         first = next(iter(self._cutter.cut_buf(self._zeros)))
         yield self._zeros if first.length == MAX_SIZE else first.data
 
-    def _join(self) -> Buffer:
+    def _join(self) -> bytes | memoryview:
         return self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
 
 

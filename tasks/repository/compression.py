@@ -1,7 +1,7 @@
 """zstd for blobs and files of format version 2.
 
-Source: restic's ``doc/design.rst``, "Unpacked Data Format": a version byte 2 before the zstd frame; plain JSON begins with
-``{`` or ``[``.
+Source: restic's ``doc/design.rst``, "Unpacked Data Format": a version byte 2 before the zstd frame; plain JSON begins
+with ``{`` or ``[``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The config file: format version, repository ID, and the secret polynomial of the chunker.
 
-Source: restic's ``doc/design.rst``, "Repository Layout"; ``restic/chunker`` for the polynomial: irreducible over GF(2), of
-degree 53. Encrypted, never compressed.
+Source: restic's ``doc/design.rst``, "Repository Layout"; ``restic/chunker`` for the polynomial: irreducible over GF(2),
+of degree 53. Encrypted, never compressed.
 """
 
 from __future__ import annotations

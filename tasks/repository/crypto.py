@@ -22,7 +22,7 @@ OVERHEAD: Final = IV_SIZE + MAC_SIZE
 
 
 class NotAuthentic(Exception):
-    """The MAC does not fit: damaged, or sealed with another key. Callers turn this into an error that names the file."""
+    """The MAC does not fit: damaged, or sealed with another key. Callers raise an error that names the file."""
 
 
 @dataclass(frozen=True, slots=True)

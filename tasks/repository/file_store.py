@@ -40,12 +40,12 @@ class FileStore:
         """Store a file and return its ID."""
         sealed = self._key.seal(data if self._version == 1 else self._zstd.wrap_file(data))
         id_ = hash_of(sealed)
-        self._backend.save(kind.name(id_), sealed)
+        self._backend.save(kind.name_of(id_), sealed)
         return id_
 
     def load(self, kind: FileType, id_: ID) -> bytes:
         """Return the content of a file. Raises ``Damaged`` or ``NotFound``."""
-        sealed = self._backend.load(kind.name(id_))
+        sealed = self._backend.load(kind.name_of(id_))
         what = f"{self._backend.location}: {kind.value}/{short(id_)}"
         if hash_of(sealed) != id_:
             raise damaged(what, f"its {len(sealed)} bytes have another hash than its name says")
@@ -56,7 +56,7 @@ class FileStore:
 
     def remove(self, kind: FileType, id_: ID) -> None:
         """Remove a file; one that is not there is no error."""
-        self._backend.remove(kind.name(id_))
+        self._backend.remove(kind.name_of(id_))
 
     def ids(self, kind: FileType) -> list[ID]:
         """Return the IDs of all files of a kind; empty ones, which a client left that died, are not counted."""

@@ -25,7 +25,7 @@ class FileType(Enum):
         """The folder that a backend lists for every file of this kind."""
         return f"{self.value}/"
 
-    def name(self, id_: ID) -> str:
+    def name_of(self, id_: ID) -> str:
         """Return the name of a file in the backend; the config is always just ``config``."""
         if self is FileType.CONFIG:
             return "config"
@@ -41,4 +41,4 @@ class FileType(Enum):
             id_ = bytes.fromhex(text)
         except ValueError:
             return None
-        return id_ if name == self.name(id_) else None
+        return id_ if name == self.name_of(id_) else None

@@ -13,7 +13,11 @@ from typing import Any, Final
 _PLAIN: Final = re.compile(r"[ !#-%'-;=?-\[\]-~]*")
 _JSON_ESCAPES: Final = {
     **{code: f"\\u{code:04x}" for code in range(0x20)},
-    **{ord("\n"): "\\n", ord("\r"): "\\r", ord("\t"): "\\t", ord('"'): '\\"', ord("\\"): "\\\\"},
+    ord("\n"): "\\n",
+    ord("\r"): "\\r",
+    ord("\t"): "\\t",
+    ord('"'): '\\"',
+    ord("\\"): "\\\\",
     **{code: f"\\u{code:04x}" for code in (ord("<"), ord(">"), ord("&"), 0x2028, 0x2029)},
 }
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
@@ -104,7 +108,7 @@ def value(data: Any) -> str:
 
 
 def time(nanoseconds: int) -> str:
-    """Return a time (ns since 1970 UTC) as RFC3339Nano in UTC; years outside 0..9999 are set to the nearest, as restic."""
+    """Return a time (ns since 1970 UTC) as RFC3339Nano in UTC; years are clamped to 0..9999, as restic does."""
     seconds, fraction = divmod(nanoseconds, _NANO)
     days, second = divmod(seconds, 86400)
     minute, second = divmod(second, 60)

@@ -1,7 +1,8 @@
 """Holding a lock: take it as restic does, keep it fresh, notice when it is lost, give it back.
 
-Source: restic's ``internal/restic/lock.go`` and ``internal/repository/lock.go``. Taking one is: look for locks in the way,
-write ours, wait a moment, look again; whoever then sees the other gives way. So two may both give way, but never both stay.
+Source: restic's ``internal/restic/lock.go`` and ``internal/repository/lock.go``. Taking one is: look for locks in the
+way, write ours, wait a moment, look again; whoever then sees the other gives way. So two may both give way, but never
+both stay.
 """
 
 from __future__ import annotations
@@ -109,7 +110,7 @@ class Lock:
         self.check()
 
     def refresh(self) -> None:
-        """Write a new lock file and remove the old one. Raises ``Locked`` when the lock was lost, or ``BackendError``."""
+        """Write a new lock file, then remove the old one. Raises ``Locked`` when it was lost, or ``BackendError``."""
         self.verify()
         with self._guard:
             if self.released:

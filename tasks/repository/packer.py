@@ -60,7 +60,7 @@ class PackUploader:
         self._pool = ThreadPoolExecutor(UPLOADS, thread_name_prefix="firstbell-pack")
 
     def submit(self, packs: Iterable[Pack]) -> None:
-        """Upload packs; blocks while all threads are busy. Every pack ends in ``on_done``, also if this is broken off."""
+        """Upload packs; blocks while all threads are busy. Every pack ends in ``on_done``, whatever happens."""
         waiting = list(packs)
         try:
             while waiting:
@@ -85,7 +85,7 @@ class PackUploader:
     def _run(self, pack: Pack) -> None:
         try:
             data = pack.seal(self._key)
-            self._backend.save(FileType.PACK.name(pack.id), data)
+            self._backend.save(FileType.PACK.name_of(pack.id), data)
             pack.error = None
         except BaseException as error:  # noqa: BLE001 - it is raised again in the thread that flushes
             pack.error = error

@@ -65,7 +65,7 @@ class Repository:
         key = Key.random()
         config = ConfigFile.new(version)
         key_file = seal_key(key, password, scrypt_n=scrypt_n)
-        backend.save(FileType.KEY.name(hash_of(key_file)), key_file)
+        backend.save(FileType.KEY.name_of(hash_of(key_file)), key_file)
         backend.save("config", key.seal(config.encode()), overwrite=False)
         return cls(backend, config, key)
 
@@ -93,20 +93,26 @@ class Repository:
         return cls(backend, config, key)
 
     def load_index(self) -> None:
-        """Read all index files. Call it once, under a lock."""
-        superseded: set[ID] = set()
-        loaded: set[ID] = set()
-        for found in self._files.load_all(FileType.INDEX, self._files.ids(FileType.INDEX), decode_index):
-            superseded |= found.supersedes
-            loaded.add(found.id)
-            for pack in found.packs:
-                self._index.add(pack.id, pack.blobs)
-        if superseded & loaded:
-            # Rare: an old client was cut off between the new index file and the removal of those it replaces.
+        """Read all index files. Call it once, under a lock. Raises ``Damaged``."""
+        ids = self._files.ids(FileType.INDEX)
+        superseded = self._add_indexes(ids) & set(ids)
+        if superseded:
+            # Rare: an old client was cut off between writing an index file and removing those that it replaces.
             self._index.clear()
-            for found in self._files.load_all(FileType.INDEX, loaded - superseded, decode_index):
-                for pack in found.packs:
-                    self._index.add(pack.id, pack.blobs)
+            self._add_indexes([id_ for id_ in ids if id_ not in superseded])
+
+    def _add_indexes(self, ids: Sequence[ID]) -> set[ID]:
+        """Add index files to the index, and return the IDs that they supersede."""
+        superseded: set[ID] = set()
+        for found in self._files.load_all(FileType.INDEX, ids, self._add_index):
+            superseded |= found
+        return superseded
+
+    def _add_index(self, data: bytes, id_: ID) -> frozenset[ID]:
+        found = decode_index(data, id_)
+        for pack in found.packs:
+            self._index.add(pack.id, pack.blobs)
+        return found.supersedes
 
     def lock(self, *, exclusive: bool = False) -> Lock:
         """Take a lock, which refreshes itself until it is released or its ``with`` block ends. Raises ``Locked``.
@@ -293,9 +299,10 @@ def _find_key(backend: Backend, password: str) -> Key:
         if id_ is None:
             continue
         data = backend.load(name)
+        if hash_of(data) != id_:
+            problem = damaged(f"{backend.location}: key {short(id_)}", "it has another hash than its name says")
+            continue
         try:
-            if hash_of(data) != id_:
-                raise ValueError("it has another hash than its name says")
             return open_key(data, password)
         except NotAuthentic:
             continue

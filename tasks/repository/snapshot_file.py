@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -15,9 +15,6 @@ from tasks.backends.base import Buffer
 from tasks.repository import gojson
 from tasks.repository.ids import ID, parse_id
 
-_KNOWN: Final = frozenset(
-    "time parent tree paths hostname username uid gid excludes tags original program_version summary".split()
-)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -42,6 +39,10 @@ class Snapshot:
     id: ID | None = None
     #: Keys that this version does not know, kept so that saving the snapshot again keeps them.
     extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+#: The keys of the file are the names of the fields.
+_KNOWN: Final = {item.name for item in fields(Snapshot)} - {"id", "extra"}
 
 
 def encode_snapshot(snapshot: Snapshot) -> bytes:

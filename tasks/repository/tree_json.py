@@ -14,10 +14,11 @@ from tasks.backends.base import Buffer
 from tasks.repository import file_mode, gojson
 from tasks.repository.tree import Node, Tree
 
-_KNOWN: Final = frozenset(
-    "name type mode mtime atime ctime uid gid user group inode device_id size links linktarget linktarget_raw"
-    " extended_attributes generic_attributes device content subtree".split()
-)
+_KNOWN: Final = {
+    "name", "type", "mode", "mtime", "atime", "ctime", "uid", "gid", "user", "group", "inode", "device_id", "size",
+    "links", "linktarget", "linktarget_raw", "extended_attributes", "generic_attributes", "device", "content",
+    "subtree",
+}  # fmt: skip
 
 
 def encode_tree(tree: Tree) -> bytes:
@@ -48,7 +49,7 @@ def decode_tree(data: Buffer) -> Tree:
         raise ValueError(f"not a tree: {error!r}") from error
 
 
-def _encode(node: Node) -> str:
+def _encode(node: Node) -> str:  # noqa: PLR0912 - one branch per optional key
     mode = file_mode.to_go(node.mode, node.type)
     mtime = gojson.time(node.mtime_ns)
     atime = mtime if node.atime_ns == node.mtime_ns else gojson.time(node.atime_ns)
