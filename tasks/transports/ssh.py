@@ -17,7 +17,7 @@ from tasks.transports.ssh_auth import Login
 from tasks.transports.ssh_config import resolve
 from tasks.transports.ssh_dial import connect
 from tasks.transports.ssh_identity import check_identity, lookup
-from tasks.transports.ssh_link import MAX_PACKET, WINDOW, Link
+from tasks.transports.ssh_link import Link
 from tasks.transports.ssh_settings import Secret, SshSettings
 from tasks.transports.tail import Tail
 
@@ -84,7 +84,7 @@ class SshTransport(Transport):
         command = " ".join(shlex.quote(argument) for argument in argv)
         link = self.link
         with self.translated("starting a program"), _deadline(self.settings.connect_timeout) as channels:
-            channel = link.open_session(WINDOW, MAX_PACKET, timeout=self.settings.connect_timeout)
+            channel = link.open_exec(self.settings.connect_timeout)
             channels.append(channel)
             channel.exec_command(command.encode("utf-8", "surrogateescape"))
         stream = SshStream(self.host, link, channel, self.settings.idle_timeout, self.redactor)

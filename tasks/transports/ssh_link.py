@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import logging
 import socket
-import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import paramiko
 from paramiko.common import MSG_CHANNEL_REQUEST
 from paramiko.message import Message
-from paramiko.packet import Packetizer
 
 from tasks.transports.redact import Redactor
-
-if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer
+from tasks.transports.ssh_wire import BufferingPacketizer, ChunkPipe
 
 #: paramiko lists these last; with AES instructions they cost half of aes-ctr with a MAC.
 _FIRST_CIPHERS: Final = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com")
@@ -30,42 +26,6 @@ _SIGNALS: Final = {
 }  # fmt: skip
 
 _log = logging.getLogger(__name__)
-
-
-class StalledError(OSError):
-    """The other side took nothing off the connection for the idle deadline."""
-
-
-class DeadlinePacketizer(Packetizer):
-    """Gives up writing when the other side takes nothing; paramiko's own tries for ever."""
-
-    #: In seconds.
-    stall_timeout: float = 120.0
-
-    def __init__(self, sock: Any) -> None:
-        super().__init__(sock)
-        self._sock = sock
-
-    def write_all(self, out: ReadableBuffer) -> None:
-        """Write all of ``out``. Raises ``EOFError`` when the connection is gone, ``StalledError`` when it stands."""
-        super().write_all(b"")  # for its note of when something was last sent
-        view = memoryview(out)
-        deadline = time.monotonic() + self.stall_timeout
-        while view:
-            if self.closed:
-                raise EOFError
-            try:
-                sent = self._sock.send(view)
-            except (TimeoutError, BlockingIOError):
-                if time.monotonic() > deadline:
-                    raise StalledError(f"nothing could be sent for {self.stall_timeout:g} s") from None
-                continue
-            except OSError as error:
-                raise EOFError from error
-            if sent == 0:
-                raise EOFError
-            view = view[sent:]
-            deadline = time.monotonic() + self.stall_timeout
 
 
 def _handle_request(channel: paramiko.Channel, message: Message) -> None:
@@ -88,7 +48,7 @@ class Link(paramiko.Transport):
         MSG_CHANNEL_REQUEST: _handle_request,
     }
 
-    packetizer: DeadlinePacketizer
+    packetizer: BufferingPacketizer
 
     def __init__(self, sock: socket.socket | paramiko.Channel, redactor: Redactor) -> None:
         self._redactor = redactor
@@ -98,7 +58,7 @@ class Link(paramiko.Transport):
             sock,
             default_window_size=WINDOW,
             default_max_packet_size=MAX_PACKET,
-            packetizer_class=DeadlinePacketizer,
+            packetizer_class=BufferingPacketizer,
         )
         self.name = "ssh"
         self.set_log_channel(f"{__name__}.wire")
@@ -110,6 +70,13 @@ class Link(paramiko.Transport):
         options = self.get_security_options()
         known = tuple(name for name in algorithms if name in options.key_types)
         options.key_types = known + tuple(name for name in options.key_types if name not in known)
+
+    def open_exec(self, timeout: float) -> paramiko.Channel:
+        """Return a session channel for one program or subsystem, not yet started."""
+        channel = self.open_session(WINDOW, MAX_PACKET, timeout=timeout)
+        # Nothing comes before the program is started, so that nothing is lost here.
+        channel.in_buffer = ChunkPipe()
+        return channel
 
     def _log(self, level: int, msg: Any, *args: Any) -> None:
         if _log.isEnabledFor(logging.DEBUG):

@@ -1,0 +1,185 @@
+"""Two parts of paramiko, replaced through the places it has for that, for speed and for deadlines.
+
+Measured over loopback with aes128-gcm, per GB received: paramiko's own 480 MB/s and 1.8 s of CPU, these 700 MB/s and
+1.2 s. sshd sends packets of about 33 KiB whatever we allow, so each system call and each copy per packet counts.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final
+
+from paramiko.buffered_pipe import BufferedPipe, PipeTimeout
+from paramiko.packet import NeedRekeyException, Packetizer
+from paramiko.ssh_exception import SSHException
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+#: How much is taken off the socket at once, in bytes; more than the largest packet, which is 256 KiB with overhead.
+_AHEAD: Final = 512 * 1024
+#: Longest line that may come before the SSH handshake, in bytes (RFC 4253, section 4.2, allows 255).
+_LONGEST_LINE: Final = 8192
+
+
+class StalledError(OSError):
+    """The other side took nothing off the connection for the idle deadline."""
+
+
+class BufferingPacketizer(Packetizer):
+    """Reads ahead, and gives up writing when the other side takes nothing: paramiko's own tries for ever."""
+
+    #: How long the other side may take nothing, in seconds.
+    stall_timeout: float = 120.0
+
+    def __init__(self, sock: Any) -> None:
+        super().__init__(sock)
+        self._sock = sock
+        self._buffer = memoryview(bytearray(_AHEAD))
+        self._start = self._end = 0
+
+    def read_all(self, n: int, check_rekey: bool = False) -> bytes:
+        """Return exactly ``n`` bytes. Raises ``EOFError`` at the end of the connection or the handshake's deadline."""
+        if n > _AHEAD:
+            # Also what an attacker could claim before anybody has proven who he is.
+            raise SSHException(f"the host sends a packet of {n} bytes, more than SSH allows")
+        while self._end - self._start < n:
+            if self.handshake_timed_out():
+                raise EOFError
+            try:
+                self._fill(n)
+            except TimeoutError:
+                # paramiko's socket has a short timeout, so that these are looked at now and then.
+                if self.closed:
+                    raise EOFError from None
+                if check_rekey and self._end == self._start and self.need_rekey():
+                    raise NeedRekeyException from None
+                self._check_keepalive()  # type: ignore[attr-defined]
+            except OSError:
+                if self.closed:
+                    raise EOFError from None
+                raise
+        return self._take(n)
+
+    def readline(self, timeout: float) -> str:
+        """Return the next line, without its end. Raises ``TimeoutError`` when it takes longer, in seconds."""
+        deadline = time.monotonic() + timeout
+        while True:
+            line, newline, _ = bytes(self._buffer[self._start : self._end]).partition(b"\n")
+            if newline:
+                self._take(len(line) + 1)
+                return line.removesuffix(b"\r").decode("utf-8", "replace")
+            if len(line) > _LONGEST_LINE:
+                raise EOFError
+            try:
+                self._fill(len(line) + 1)
+            except TimeoutError:
+                if self.closed:
+                    raise EOFError from None
+                if time.monotonic() >= deadline:
+                    raise
+
+    def write_all(self, out: ReadableBuffer) -> None:
+        """Write all of ``out``. Raises ``EOFError`` when the connection is gone, ``StalledError`` when it stands."""
+        super().write_all(b"")  # it notes when something was last sent
+        view = memoryview(out)
+        deadline = time.monotonic() + self.stall_timeout
+        while view:
+            if self.closed:
+                raise EOFError
+            try:
+                sent = self._sock.send(view)
+            except (TimeoutError, BlockingIOError):
+                if time.monotonic() > deadline:
+                    raise StalledError(f"nothing could be sent for {self.stall_timeout:g} s") from None
+                continue
+            except OSError as error:
+                raise EOFError from error
+            if sent == 0:
+                raise EOFError
+            view = view[sent:]
+            deadline = time.monotonic() + self.stall_timeout
+
+    def _fill(self, wanted: int) -> None:
+        """Take what the socket has, with room for ``wanted`` bytes in all."""
+        if self._start == self._end or self._start + wanted > _AHEAD:
+            held = self._end - self._start
+            self._buffer[:held] = self._buffer[self._start : self._end]
+            self._start, self._end = 0, held
+        room = self._buffer[self._end :]
+        if hasattr(self._sock, "recv_into"):
+            got = self._sock.recv_into(room)
+        else:  # a channel through a jump host
+            data = self._sock.recv(len(room))
+            got = len(data)
+            room[:got] = data
+        if not got:
+            raise EOFError
+        self._end += got
+
+    def _take(self, n: int) -> bytes:
+        start = self._start
+        self._start = start + n
+        return bytes(self._buffer[start : start + n])
+
+
+class ChunkPipe(BufferedPipe):
+    """What a channel received and nobody read yet, as the pieces that came: paramiko's moves all bytes at each read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._chunks: deque[bytes | memoryview] = deque()
+        self._lock = threading.Lock()
+        self._cv = threading.Condition(self._lock)
+        self._closed = False
+
+    def feed(self, data: bytes) -> None:  # type: ignore[override]
+        """Add what came."""
+        if not data:
+            return
+        with self._lock:
+            self._chunks.append(data)
+            self._cv.notify()
+
+    def read(self, nbytes: int, timeout: float | None = None) -> bytes:
+        """Return up to ``nbytes`` of what is there; empty at the end. Raises ``PipeTimeout`` after so many seconds."""
+        with self._lock:
+            while not self._chunks:
+                if self._closed:
+                    return b""
+                if not self._cv.wait(timeout):
+                    raise PipeTimeout
+            pieces: list[bytes | memoryview] = []
+            while self._chunks and nbytes > 0:
+                chunk = self._chunks.popleft()
+                if len(chunk) > nbytes:
+                    view = memoryview(chunk)
+                    self._chunks.appendleft(view[nbytes:])
+                    chunk = view[:nbytes]
+                pieces.append(chunk)
+                nbytes -= len(chunk)
+        first = pieces[0]
+        return first if len(pieces) == 1 and isinstance(first, bytes) else b"".join(pieces)
+
+    def read_ready(self) -> bool:
+        """Tell whether ``read`` would return at once."""
+        with self._lock:
+            return bool(self._chunks)
+
+    def empty(self) -> bytes:
+        """Return all that is there."""
+        with self._lock:
+            pieces, self._chunks = self._chunks, deque()
+        return b"".join(pieces)
+
+    def close(self) -> None:
+        """Let readers see the end once all is read."""
+        with self._lock:
+            self._closed = True
+            self._cv.notify_all()
+
+    def __len__(self) -> int:
+        with self._lock:
+            return sum(map(len, self._chunks))
