@@ -5,9 +5,12 @@ This is the only module that imports boto3 when the backend is used, which costs
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import boto3.session
@@ -35,6 +38,18 @@ _SIGNATURE: Final = "firstbell-s3v4"
 _NAMED_BY_HASH: Final = re.compile(r"/([0-9a-f]{64})(?:\?.*)?$")
 
 
+@dataclass(frozen=True, slots=True)
+class S3Access:
+    """How to reach a location, all lookups done: for a program that does not look where boto3 does."""
+
+    endpoint_url: str
+    region: str
+    style: AddressingStyle
+    ca_bundle: str | None
+    #: AWS_ACCESS_KEY_ID and so on; empty when there are no credentials.
+    environment: Mapping[str, str] = field(repr=False)
+
+
 def make_client(location: S3Location, options: S3Options, connections: int) -> S3Client:
     """Return a client for one location; thread-safe, with a pool of ``connections``.
 
@@ -42,28 +57,69 @@ def make_client(location: S3Location, options: S3Options, connections: int) -> S
         ConfigError: a setting that no request could work with, such as an unknown profile.
         Denied: no credentials, or they cannot be fetched.
     """
-    if (options.access_key_id is None) != (options.secret_access_key is None):
-        raise ConfigError("access_key_id and secret_access_key of the S3 server belong together", hint="Give both.")
+    with _errors(location):
+        client = _make_client(_make_session(options), location, options, connections)
+        botocore.auth.AUTH_TYPE_MAPS[_SIGNATURE] = _NamedPayloadAuth
+        # The stubs do not know that the answer of a hook counts.
+        client.meta.events.register("choose-signer.s3.PutObject", cast("Any", _choose_signature))
+        return client
+
+
+def look_up_access(location: S3Location, options: S3Options) -> S3Access:
+    """Return what ``make_client`` would use. Raises as it does."""
+    with _errors(location):
+        session = _make_session(options)
+        client = _make_client(session, location, options, connections=1)
+        try:
+            credentials = session.get_credentials()
+            frozen = credentials.get_frozen_credentials() if credentials else None
+            found = {
+                "AWS_ACCESS_KEY_ID": frozen.access_key if frozen else None,
+                "AWS_SECRET_ACCESS_KEY": frozen.secret_key if frozen else None,
+                "AWS_SESSION_TOKEN": frozen.token if frozen else None,
+            }
+            return S3Access(
+                endpoint_url=client.meta.endpoint_url,
+                region=client.meta.region_name,
+                style=(cast("Any", client.meta.config).s3 or {}).get("addressing_style") or "auto",
+                ca_bundle=options.ca_bundle or os.environ.get("AWS_CA_BUNDLE"),
+                environment={name: value for name, value in found.items() if value},
+            )
+        finally:
+            client.close()
+
+
+@contextlib.contextmanager
+def _errors(location: S3Location) -> Iterator[None]:
     _quiet_botocore()
     try:
-        return _make_client(location, options, connections)
+        yield
     except ValueError as error:
         raise ConfigError(f"{location}: {error}", hint="Check the settings of the S3 server.") from error
     except BotoCoreError as error:
         raise translate(error, str(location)) from error
 
 
-def _make_client(location: S3Location, options: S3Options, connections: int) -> S3Client:
-    session = boto3.session.Session(
+def _make_session(options: S3Options) -> boto3.session.Session:
+    if (options.access_key_id is None) != (options.secret_access_key is None):
+        raise ConfigError("access_key_id and secret_access_key of the S3 server belong together", hint="Give both.")
+    return boto3.session.Session(
         aws_access_key_id=reveal(options.access_key_id),
         aws_secret_access_key=reveal(options.secret_access_key),
         aws_session_token=reveal(options.session_token),
         profile_name=options.profile,
     )
+
+
+def _make_client(
+    session: boto3.session.Session, location: S3Location, options: S3Options, connections: int
+) -> S3Client:
     endpoint = location.endpoint_url or options.endpoint_url
     # boto3 does not know AWS_REGION, which every other SDK does.
     region = options.region or session.region_name or os.environ.get("AWS_REGION") or location.region
-    style: AddressingStyle | None = options.addressing_style or ("path" if endpoint else None)
+    # botocore's own "auto" asks servers at a host name for names per bucket, which few schools have in their DNS.
+    wanted = None if options.addressing_style == "auto" else options.addressing_style
+    style: AddressingStyle | None = wanted or ("path" if endpoint else None)
 
     def make(style: AddressingStyle | None) -> S3Client:
         return session.client(
@@ -88,12 +144,9 @@ def _make_client(location: S3Location, options: S3Options, connections: int) -> 
 
     client = make(style)
     if style is None and not re.search(r"\.amazonaws\.com(\.cn)?$", client.meta.endpoint_url):
-        # The environment or the profile names a server of the school's own: those seldom have names per bucket.
+        # The environment or the profile names a server of the school's own.
         client.close()
         client = make("path")
-    botocore.auth.AUTH_TYPE_MAPS[_SIGNATURE] = _NamedPayloadAuth
-    # The stubs do not know that the answer of a hook counts.
-    client.meta.events.register("choose-signer.s3.PutObject", cast("Any", _choose_signature))
     return client
 
 

@@ -20,8 +20,8 @@ class Secret(Protocol):
 class S3Options:
     """Explicit settings, each of which overrides the environment and the profile.
 
-    ``ca_bundle`` is a path to PEM certificates; ``addressing_style`` None means ``path`` for a custom endpoint and
-    whatever AWS wants otherwise; ``storage_class`` is for packs alone, as the small files are read all the time.
+    ``ca_bundle`` is a path to PEM certificates; ``addressing_style`` ``auto`` or None means ``path`` for a server of
+    one's own and what AWS wants otherwise; ``storage_class`` is for packs alone, as the small files are read often.
     """
 
     endpoint_url: str | None = None

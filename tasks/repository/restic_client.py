@@ -19,18 +19,8 @@ from typing import Any, Final
 from tasks.backends.registry import split_location
 from tasks.backends.s3_location import parse_s3_location
 from tasks.backends.s3_options import S3Options
-from tasks.errors import (
-    ConfigError,
-    Damaged,
-    Denied,
-    FirstbellError,
-    Locked,
-    NoRepository,
-    RepositoryError,
-    StoreUnavailable,
-    ToolMissing,
-    WrongPassword,
-)
+from tasks.errors import ConfigError, RepositoryError, ToolMissing
+from tasks.repository.restic_errors import failure
 from tasks.repository.restic_process import CURE, Finished, run
 
 #: Before it, restic did not read repositories of version 2.
@@ -45,35 +35,7 @@ _HOUR: Final = 3600.0
 _IDS_PER_CALL: Final = 500
 _SUBSET: Final = re.compile(r"\d+/\d+|\d+(?:\.\d+)?%|\d+[kKmMgGtT]?")
 _SNAPSHOT_ID: Final = re.compile(r"[0-9a-f]{8,64}")
-#: Exit codes since restic 0.17; before, each failure is 1 and the text decides.
-_CODES: Final[Mapping[int, type[RepositoryError]]] = {10: NoRepository, 11: Locked, 12: WrongPassword}
-#: What restic 0.14 to 0.18 write to standard error. The first that is found decides.
-_TEXTS: Final[Sequence[tuple[str, type[FirstbellError]]]] = (
-    (r"wrong password or no key found", WrongPassword),
-    (r"repository is already locked|unable to create lock", Locked),
-    (
-        r"is there a repository at the following location|repository does not exist|specified bucket does not",
-        NoRepository,
-    ),
-    (
-        r"access ?denied|signature we calculated|access key id .* does not exist|invalidaccesskeyid|403 forbidden",
-        Denied,
-    ),
-    (r"permission denied", Denied),
-    (r"contains errors|were damaged|ciphertext verification failed", Damaged),
-    (
-        r"connection refused|no such host|i/o timeout|connection reset|tls handshake|503 service|slow ?down",
-        StoreUnavailable,
-    ),
-)
-_HINTS: Final[Mapping[type[FirstbellError], str]] = {
-    NoRepository: "Check the location; 'firstbell init' makes a repository.",
-    Locked: "Wait for the other run to end. A lock that a dead run left is removed by 'restic unlock'.",
-    WrongPassword: "Check the password that the configuration refers to.",
-    Denied: "Check the credentials of the repository's store, and what they allow.",
-    Damaged: "Stop forgetting snapshots, keep a copy of the repository, and follow restic's guide to repair it.",
-    StoreUnavailable: "Check that the store runs and can be reached, then try again.",
-}
+_SECRET_VARIABLES: Final = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +48,7 @@ class Stats:
 
 
 class ResticClient:
-    """The stock client on one repository. Any method raises these:
+    """The stock client on one repository; thread-safe. Any method may raise one of these errors.
 
     * ``ToolMissing``: restic is not installed, or older than ``OLDEST``;
     * ``NoRepository``, ``WrongPassword``, ``Locked``, ``Denied``, ``StoreUnavailable``, ``RepositoryError``.
@@ -157,12 +119,7 @@ class ResticClient:
             if not _SUBSET.fullmatch(read_data):
                 raise ConfigError(f"not a subset of the data: {read_data!r}", hint="Use '1/7', '5%' or '2G'.")
             arguments.append(f"--read-data-subset={read_data}")
-        finished = self._run(arguments, time_limit)
-        if finished.code:
-            error = self._error(arguments, finished)
-            # A damaged repository shows itself in many words; only what is certainly something else is not that.
-            raise Damaged(error.message, hint=_HINTS[Damaged]) if type(error) is RepositoryError else error
-        return finished.output
+        return self.run(arguments, time_limit=time_limit).output
 
     def forget(self, ids: Sequence[str], *, time_limit: float = 4 * _HOUR) -> None:
         """Remove the snapshots with these IDs (hex); one that is gone already is no error."""
@@ -193,12 +150,6 @@ class ResticClient:
 
     def run(self, arguments: Sequence[str], *, time_limit: float) -> Finished:
         """Run any command of restic that ends with 0; none of the ``arguments`` may be a secret."""
-        finished = self._run(arguments, time_limit)
-        if finished.code:
-            raise self._error(arguments, finished)
-        return finished
-
-    def _run(self, arguments: Sequence[str], time_limit: float) -> Finished:
         self.version()
         place, options, settings = self._place()
         environment = {**self._base_environment(), **settings, **self._extra, "RESTIC_PASSWORD": self._password}
@@ -206,7 +157,10 @@ class ResticClient:
         with tempfile.TemporaryDirectory(prefix="firstbell-restic-") as temporary:
             cache = self._cache_dir or Path(temporary)
             argv = [self._find(environment), f"--repo={place}", f"--cache-dir={cache}", *options, *arguments]
-            return run(argv, environment, time_limit=time_limit, secrets=secrets, report=self._report)
+            finished = run(argv, environment, time_limit=time_limit, secrets=secrets, report=self._report)
+        if finished.code:
+            raise failure(f"{self.location}: restic {arguments[0]}", finished)
+        return finished
 
     def _place(self) -> tuple[str, list[str], Mapping[str, str]]:
         """Return (location in restic's spelling, options, environment)."""
@@ -234,21 +188,6 @@ class ResticClient:
         if not found:
             raise ToolMissing(f"'{self._program}' is not installed on this computer", hint=CURE)
         return found
-
-    def _error(self, arguments: Sequence[str], finished: Finished) -> FirstbellError:
-        said = "\n".join(finished.errors)
-        kind: type[FirstbellError] = _CODES.get(finished.code, RepositoryError)
-        if kind is RepositoryError:
-            kind = next((kind for text, kind in _TEXTS if re.search(text, said, re.IGNORECASE)), RepositoryError)
-        # The last lines say most; a check of a much damaged repository writes thousands.
-        shown = "\n".join(finished.errors[-10:]) or "it gave no reason"
-        return kind(
-            f"{self.location}: restic {arguments[0]} failed with exit code {finished.code}: {shown}",
-            hint=_HINTS.get(kind, ""),
-        )
-
-
-_SECRET_VARIABLES: Final = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 
 
 def _json_lines(lines: Sequence[str]) -> Iterator[dict[str, Any]]:
