@@ -74,12 +74,10 @@ def run_forget(arguments: argparse.Namespace) -> int:
     """Forget snapshots as the retention says."""
     from tasks.reports.units import count_of
     from tasks.repository.ids import short
-    from tasks.verbs.maintain import forget_snapshots
+    from tasks.verbs.maintain import forget
 
     context = load_context(arguments)
-    result = forget_snapshots(
-        context, _site(context, arguments), dry_run=arguments.dry_run, prune=arguments.prune
-    )
+    result = forget(context, _site(context, arguments), dry_run=arguments.dry_run, prune=arguments.prune)
     for decision in result.decisions:
         name, snapshot = short(decision.snapshot.id or b""), decision.snapshot
         verb = "keep" if decision.keep else "forget"
@@ -95,7 +93,8 @@ def run_forget(arguments: argparse.Namespace) -> int:
             sys.stdout.write(json.dumps(document) + "\n")
         else:
             why = "; ".join(decision.reasons)
-            sys.stdout.write(f"{verb:<6}  {name}  {snapshot.time:%Y-%m-%d %H:%M}  {snapshot.hostname}  {why}\n".rstrip() + "\n")
+            line = f"{verb:<6}  {name}  {snapshot.time:%Y-%m-%d %H:%M}  {snapshot.hostname}  {why}"
+            sys.stdout.write(line.rstrip() + "\n")
     gone = sum(not decision.keep for decision in result.decisions)
     if not arguments.json:
         done = "would go" if arguments.dry_run else "forgotten"

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from flows.commands.selection import load_context
 
 if TYPE_CHECKING:
-    from tasks.restorer.plan import RestorePlan
-    from tasks.verbs.orders import RestoreOrder
     from tasks.verbs.restore import RestoreOutcome
+
+    from tasks.restorer.plan import RestorePlan
 
 
 def add(verbs: Any, common: argparse.ArgumentParser) -> None:
@@ -43,7 +43,9 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=run_restore)
     undo = verbs.add_parser("undo", parents=[common], help="take a restore back; keeps what was changed since")
     undo.add_argument("host", metavar="HOST")
-    undo.add_argument("undo_id", nargs="?", default="latest", metavar="NUMBER", help="as the restore told (default: the last)")
+    undo.add_argument(
+        "undo_id", nargs="?", default="latest", metavar="NUMBER", help="as the restore told (default: the last)"
+    )
     undo.add_argument("--plan", action="store_true", help="only show what would happen")
     undo.add_argument("--yes", action="store_true", help="apply without asking")
     undo.set_defaults(run=run_undo)
@@ -51,8 +53,9 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
 
 def run_restore(arguments: argparse.Namespace) -> int:
     """Restore; 0 when everything asked for is as in the snapshot, 3 when something was kept or failed."""
-    from tasks.verbs.orders import RestoreOrder
     from tasks.verbs.restore import restore_host
+
+    from tasks.verbs.orders import RestoreOrder
 
     _must_decide(arguments)
     order = RestoreOrder(
@@ -87,8 +90,9 @@ def run_undo(arguments: argparse.Namespace) -> int:
 
 
 def _finish(arguments: argparse.Namespace, call: Any) -> int:
-    from tasks.reports.json_lines import JsonReporter
     from tasks.reports.restore import outcome_json, outcome_lines, plan_lines
+
+    from tasks.reports.json_lines import JsonReporter
     from tasks.reports.text import TextReporter
 
     json_out = JsonReporter(sys.stdout) if arguments.json else None
@@ -134,5 +138,3 @@ def _end_of_day(text: str) -> datetime:
     if len(text) <= 10:
         found = datetime.combine(found.date(), time.max)
     return found.astimezone()
-
-

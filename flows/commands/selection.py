@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from inventory.model import Host
-
     from tasks.verbs.context import Context
 
 

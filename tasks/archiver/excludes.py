@@ -30,8 +30,10 @@ STANDING_RULES: Final = (
 )
 
 
-def default_rules(platform: str, *, vm_limit: int = VM_LIMIT) -> tuple[Rule, ...]:
+def default_rules(platform: str, *, vm_limit: int | None = VM_LIMIT) -> tuple[Rule, ...]:
     """Return the standing rules for ``platform``: ``linux``, or ``darwin`` or ``macos`` for Apple's.
+
+    Virtual machine images of at least ``vm_limit`` bytes are left out; None saves them whatever their size.
 
     Raises ``ConfigError`` for a platform without rules: walking it with none would read caches for hours.
     """
@@ -41,6 +43,8 @@ def default_rules(platform: str, *, vm_limit: int = VM_LIMIT) -> tuple[Rule, ...
         own = _MACOS
     else:
         raise ConfigError(f"no exclude rules for the platform {platform!r}", hint="Use linux or macos.")
+    if vm_limit is None:
+        return (*own, *_EVERYWHERE)
     machines = Rule(
         "vm-image",
         "disk image of a virtual machine: too large for a nightly copy, and made anew from its template",

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from inventory.model import Host, JumpHost, SshAccess
-
 from tasks.remote.filesystem import RemoteHost
 from tasks.remote.launcher import launch
 from tasks.transports.base import Transport
@@ -56,7 +55,9 @@ def ssh_settings(context: Context, host: Host) -> SshSettings:
         address=host.address,
         port=host.port,
         user=host.user,
-        jump=SshSettings(address=jump.address, port=jump.port, user=jump.user, **_access(context, jump)) if jump else None,
+        jump=SshSettings(address=jump.address, port=jump.port, user=jump.user, **_access(context, jump))
+        if jump
+        else None,
         **_access(context, host.ssh),
     )
 

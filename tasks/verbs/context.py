@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from inventory.credentials import resolve
-from inventory.load import load_inventory
-from inventory.model import Host, Inventory
 from pydantic import SecretStr
 
 from configs.load import load_config
 from configs.model import AppConfig
+from inventory.credentials import resolve
+from inventory.load import load_inventory
+from inventory.model import Host, Inventory
 
 
 @dataclass(frozen=True, slots=True)

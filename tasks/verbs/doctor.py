@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from inventory.model import Host
-
 from tasks.errors import FirstbellError
 from tasks.events import SkipReason
 from tasks.remote.filesystem import Facts, RemoteHost
@@ -114,7 +113,7 @@ def _clock(facts: Facts) -> Check:
     return Check(
         "clock",
         "warn",
-        f"{abs(offset):.0f} s {'ahead of' if offset > 0 else 'behind'} ours: a restore may misjudge which file is newer",
+        f"{abs(offset):.0f} s {'ahead of' if offset > 0 else 'behind'} ours: a restore may misjudge what is newer",
         "Turn on time synchronization on that computer (timedatectl set-ntp true).",
     )
 
@@ -130,8 +129,8 @@ def _readable(remote: RemoteHost, root: bytes, shown: str) -> Check:
                 "folder",
                 "fail",
                 f"{shown} may not be read",
-                "Let the account read it (root or 'become: sudo'). On macOS give sshd Full Disk Access: System Settings, "
-                "Privacy & Security, Full Disk Access.",
+                "Let the account read it (root or 'become: sudo'). On macOS give sshd Full Disk Access: "
+                "System Settings, Privacy & Security, Full Disk Access.",
             )
         if isinstance(entry, Directory) and entry.path == root:
             return Check("folder", "ok", f"{shown}, {len(entry.children)} entries")

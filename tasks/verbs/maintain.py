@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
-from tasks.backends.registry import ensure_location
+from tasks.errors import Damaged
+from tasks.policy.retention import Decision, decide
 from tasks.repository.repository import Repository
+from tasks.repository.restic_client import ResticClient
+from tasks.repository.snapshot_file import Snapshot
 from tasks.verbs.context import Context
-from tasks.verbs.site_repository import repository_backend, repository_place, s3_options
+from tasks.verbs.site_repository import (
+    open_repository,
+    repository_backend,
+    repository_place,
+    repository_places,
+    s3_options,
+)
+
+#: The tag of every snapshot that firstbell made; others in the repository are not ours to forget.
+OURS = "firstbell"
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +33,28 @@ class InitResult:
     id: str
 
 
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """Whether the repositories of a site are sound, and what restic said when one is not."""
+
+    sound: bool
+    locations: tuple[str, ...]
+    messages: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetResult:
+    """What stays and what goes, each with its reasons; ``done`` is False for a dry run."""
+
+    decisions: tuple[Decision[Snapshot], ...]
+    done: bool
+
+    @property
+    def forgotten(self) -> tuple[Decision[Snapshot], ...]:
+        """What goes."""
+        return tuple(decision for decision in self.decisions if not decision.keep)
+
+
 def init_repository(context: Context, site: str, *, host: str = "") -> InitResult:
     """Make the repository of a site, its bucket or folder included.
 
@@ -25,13 +62,70 @@ def init_repository(context: Context, site: str, *, host: str = "") -> InitResul
     """
     place = repository_place(context, site, host=host)
     password = context.secret(place.password).get_secret_value()
-    ensure_location(place.location, s3_options(context))
-    backend = repository_backend(context, place.location)
+    repository = Repository.init(repository_backend(context, place.location), password)
     try:
-        repository = Repository.init(backend, password)
-        try:
-            return InitResult(place.location, repository.config.id)
-        finally:
-            repository.close()
+        return InitResult(place.location, repository.config.id)
     finally:
-        backend.close()
+        repository.close()
+
+
+def check_repository(
+    context: Context, site: str, *, read_data: bool = False, report: Callable[[str], None] | None = None
+) -> CheckResult:
+    """Check the repositories of a site by the stock restic client; with ``read_data`` every stored byte is read again.
+
+    Raises ``ToolMissing`` without restic, and what keeps it from looking (wrong password, no repository, locked).
+    """
+    messages: list[str] = []
+    sound = True
+    clients = list(_clients(context, site, report).items())
+    for location, client in clients:
+        try:
+            client.check(read_data=read_data)
+        except Damaged as error:
+            sound = False
+            messages.append(f"{location}: {error.message}")
+    return CheckResult(sound, tuple(location for location, _ in clients), tuple(messages))
+
+
+def forget(
+    context: Context,
+    site: str,
+    *,
+    dry_run: bool = False,
+    prune: bool = False,
+    now: datetime | None = None,
+    report: Callable[[str], None] | None = None,
+) -> ForgetResult:
+    """Let the snapshots of a site go that its retention does not keep; with ``prune`` also the data only they need.
+
+    Which snapshots go is decided here, how they go is restic's. Snapshots that firstbell did not make always stay.
+    """
+    rules = context.config.retention_for(site)
+    zone = ZoneInfo(context.config.site(site).time_zone)
+    decisions: list[Decision[Snapshot]] = []
+    for location, client in _clients(context, site, report).items():
+        with open_repository(context, site, location=location, lock=False) as opened:
+            ours = [snapshot for snapshot in opened.snapshots() if OURS in snapshot.tags]
+        here = decide(ours, rules, (), now or datetime.now(UTC), time_zone=zone)
+        decisions += here
+        if dry_run:
+            continue
+        gone = [decision.snapshot.id.hex() for decision in here if not decision.keep and decision.snapshot.id]
+        if gone:
+            client.forget(gone)
+        if prune:
+            client.prune()
+    return ForgetResult(tuple(decisions), done=not dry_run)
+
+
+def _clients(context: Context, site: str, report: Callable[[str], None] | None) -> dict[str, ResticClient]:
+    return {
+        place.location: ResticClient(
+            place.location,
+            context.secret(place.password).get_secret_value(),
+            options=s3_options(context),
+            report=report,
+        )
+        for place in repository_places(context, site)
+    }

@@ -28,9 +28,10 @@ BEFORE_RESTORE = "before-restore"
 class RestoreOrder:
     """A restore as people ask for it. Only names, patterns and choices: it can be stored, compared and shown.
 
-    ``what`` holds patterns, from the teacher's home on or absolute; ``{desktop}`` and the other known folders may stand in
-    them; empty means everything. ``as_of`` is an aware time: the newest snapshot not younger is taken. ``into`` is a folder
-    on the target that gets everything, laid out as it was. ``request`` sets two equal orders apart, such as by a ticket.
+    ``what`` holds patterns, from the teacher's home on or absolute; ``{desktop}`` and the other known folders may stand
+    in them; empty means everything. ``as_of`` is an aware time: the newest snapshot not younger is taken. ``into`` is a
+    folder on the target that gets everything, laid out as it was. ``request`` sets two equal orders apart, such as by
+    a ticket.
     """
 
     host: str | None = None
@@ -56,7 +57,9 @@ def source_hosts(context: Context, order: RestoreOrder) -> list[str]:
     raise InventoryError("the order names neither a computer nor a teacher", hint="Name one of them.")
 
 
-def choose_snapshot(repository: Repository, snapshots: Sequence[Snapshot], hosts: Sequence[str], order: RestoreOrder) -> Snapshot:
+def choose_snapshot(
+    repository: Repository, snapshots: Sequence[Snapshot], hosts: Sequence[str], order: RestoreOrder
+) -> Snapshot:
     """Return the snapshot that the order means: the newest of these hosts, as of the day asked for.
 
     Raises ``RestoreRefused`` with what there is instead.

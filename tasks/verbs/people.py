@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from inventory.model import Host
-
 from tasks.errors import ConfigError
 from tasks.remote.filesystem import Facts
 
@@ -61,8 +60,8 @@ def covered_people(host: Host, facts: Facts) -> tuple[list[Person], list[str]]:
 def capture_roots(include: Sequence[str], people: Iterable[Person]) -> tuple[bytes, ...]:
     """Return the absolute paths that ``include`` names, for each person where it has a placeholder.
 
-    Placeholders are ``{home}``, ``{user}`` and the known folders such as ``{desktop}``. A path inside another one is left
-    out, since that one covers it. Raises ``ConfigError`` for a placeholder that nobody knows.
+    Placeholders are ``{home}``, ``{user}`` and the known folders such as ``{desktop}``. A path inside another one is
+    left out, since that one covers it. Raises ``ConfigError`` for a placeholder that nobody knows.
     """
     people = list(people)
     found: list[bytes] = []

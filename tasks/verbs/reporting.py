@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from configs.errors import FirstbellError
-from tasks.reports.model import FolderSaved, HostReport, TeacherPage, group_skips
+from tasks.reports.model import FolderSaved, HostReport, State, TeacherPage, group_skips
 from tasks.repository.ids import short
 from tasks.verbs.snapshot import HostSnapshot, PersonResult
 
@@ -40,7 +40,7 @@ def _page(run: HostSnapshot, entry: PersonResult, rules: dict[str, str], taken: 
     groups = group_skips(entry.skips, rules)
     unacknowledged = any(not group.acknowledged for group in groups)
     # A host is partial as soon as one of its people is; each page tells only of its own person.
-    state = "partial" if unacknowledged else "complete-with-acknowledged-skips" if groups else "complete"
+    state: State = "partial" if unacknowledged else "complete-with-acknowledged-skips" if groups else "complete"
     return TeacherPage(
         host=run.host,
         name=entry.person.name,

@@ -7,6 +7,7 @@ from contextlib import contextmanager, nullcontext
 from threading import Lock
 
 from configs.model import RepositoryPlace
+from inventory.select import select
 from tasks.backends.base import Backend
 from tasks.backends.registry import open_backend
 from tasks.backends.s3_options import S3Options
@@ -41,31 +42,45 @@ def repository_place(context: Context, site: str, *, host: str = "") -> Reposito
     return context.config.repository_for(site, group=group, host=host)
 
 
+def repository_places(context: Context, site: str) -> tuple[RepositoryPlace, ...]:
+    """Return every repository of a site: one, unless the pattern of its location asks for the group or the host.
+
+    Raises ``InventoryError`` for a site that has no host.
+    """
+    hosts = select(context.inventory, site=site)
+    return tuple(dict.fromkeys(repository_place(context, site, host=host.name) for host in hosts))
+
+
 def repository_backend(context: Context, location: str) -> Backend:
     """Return the backend at a location, with the credentials of the configuration."""
     return open_backend(location, s3_options(context), connections=context.config.s3.connections)
 
 
 @contextmanager
-def open_repository(context: Context, site: str, *, host: str = "", lock: bool = True) -> Iterator[OpenRepository]:
+def open_repository(
+    context: Context, site: str, *, host: str = "", location: str = "", lock: bool = True
+) -> Iterator[OpenRepository]:
     """Open a site's repository, lock it (not exclusively) and load its index; give all back at the end.
 
-    ``lock=False`` is for verbs that only look. Raises ``NoRepository``, ``WrongPassword``, ``Locked`` or a
-    ``BackendError``.
+    ``location`` picks one of several repositories of a site. ``lock=False`` is for verbs that only look. Raises
+    ``NoRepository``, ``WrongPassword``, ``Locked`` or a ``BackendError``.
     """
-    place = repository_place(context, site, host=host)
+    if location:
+        place = next(one for one in repository_places(context, site) if one.location == location)
+    else:
+        place = repository_place(context, site, host=host)
     backend = repository_backend(context, place.location)
     try:
-        password = context.secret(place.password).get_secret_value()
-        repository = Repository.open(backend, password)
-        try:
-            with repository.lock() if lock else nullcontext():
-                repository.load_index()
-                yield OpenRepository(repository, place)
-        finally:
-            repository.close()
-    finally:
+        repository = Repository.open(backend, context.secret(place.password).get_secret_value())
+    except BaseException:
         backend.close()
+        raise
+    try:
+        with repository.lock() if lock else nullcontext():
+            repository.load_index()
+            yield OpenRepository(repository, place)
+    finally:
+        repository.close()
 
 
 def s3_options(context: Context) -> S3Options:

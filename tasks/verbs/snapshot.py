@@ -9,9 +9,8 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from inventory.model import Host
-
 from configs.model import RepositoryPlace
+from inventory.model import Host
 from tasks.archiver.archiver import Archiver, CapturePlan, SnapshotResult
 from tasks.archiver.excludes import default_rules, site_rules
 from tasks.archiver.parent import select_parent
@@ -131,7 +130,7 @@ def _run(
     facts = remote.facts(host.teachers or None)
     people, notes = covered_people(host, facts)
     roots = capture_roots(host.folders(context.config.snapshot_for(host.site).include), people)
-    rules = capture_rules(context, host, facts.platform)
+    rules = capture_rules(context, host, facts.platform, people)
     plan = CapturePlan(
         host=host.name,
         # The name in the inventory: it outlives a reimage, a renamed computer and a new operating system.
@@ -152,11 +151,16 @@ def _run(
     return HostSnapshot(host.name, reason, result, tuple(tally.people), tuple(notes), rules)
 
 
-def capture_rules(context: Context, host: Host, platform: str) -> tuple[Rule, ...]:
+def capture_rules(context: Context, host: Host, platform: str, people: Sequence[Person]) -> tuple[Rule, ...]:
     """Return the standing rules for a host: those of its platform, then the site's own and the host's."""
     settings = context.config.snapshot_for(host.site)
     standing = default_rules(platform, vm_limit=settings.virtual_machines_over) if settings.default_excludes else ()
-    return (*standing, *site_rules((*settings.exclude, *host.exclude)))
+    homes = tuple(person.home for person in people)
+    rules = (*standing, *site_rules((*settings.exclude, *host.exclude), platform=platform, homes=homes))
+    if settings.max_file_size is None:
+        return rules
+    limit = settings.max_file_size + 1
+    return (*rules, Rule("max-file-size", "larger than the site allows", r"[\s\S]*", min_size=limit))
 
 
 def facts_document(facts: Facts, people: list[Person]) -> bytes:
