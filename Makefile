@@ -47,7 +47,7 @@ format: $(VENV)/installed
 check: lint test
 
 docs: $(VENV)/installed
-	@$(BIN)/python -m configs.reference
+	@$(BIN)/python -m inventory.reference
 
 build: $(VENV)/installed
 	@$(BIN)/python -m build --wheel

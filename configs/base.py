@@ -11,4 +11,4 @@ class Model(BaseModel):
     Errors never repeat the input: it may be a secret that stands where a reference belongs.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, validate_default=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)

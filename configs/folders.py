@@ -10,6 +10,18 @@ FOLDER_PLACEHOLDERS = ("home", "user", "desktop", "documents", "downloads", "pic
 _ROOTED = tuple(f"{{{name}}}" for name in FOLDER_PLACEHOLDERS if name != "user")
 
 
+def text_or_advice(value: object) -> object:
+    """Return the value unchanged.
+
+    Raises:
+        ValueError: it is what YAML makes of ``{home}`` without quotes.
+    """
+    if isinstance(value, dict) and len(value) == 1 and next(iter(value.values())) is None:
+        msg = f'put this into quotes: "{{{next(iter(value))}}}"'
+        raise ValueError(msg)
+    return value
+
+
 def check_folder(value: str) -> str:
     """Return a folder to save unchanged.
 

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from configs.base import Model
 from configs.duration import Duration
 from configs.errors import ConfigError
-from configs.folders import check_exclude, check_folder
+from configs.folders import check_exclude, check_folder, text_or_advice
 from configs.location import records_beside
 from configs.values import DurationText, Name, SecretReference, Size, expand
 
@@ -30,7 +30,7 @@ def _off_is_a_word(value: object) -> object:
 
 
 Compression = Annotated[Literal["auto", "off", "max"], BeforeValidator(_off_is_a_word)]
-Folder = Annotated[str, AfterValidator(check_folder)]
+Folder = Annotated[str, BeforeValidator(text_or_advice), AfterValidator(check_folder)]
 Exclude = Annotated[str, AfterValidator(check_exclude)]
 Count = Annotated[int, Field(ge=0)]
 
@@ -124,8 +124,9 @@ class SnapshotConfig(Model):
     exclude: tuple[Exclude, ...] = Field(
         default=(),
         description=(
-            "Patterns to leave out, as in a `.gitignore` file. What is left out by one stands in the report with the "
-            "pattern. Patterns of the configuration, the site and the host add up."
+            "Patterns to leave out: `*` and `?` within a name, `**` for any folders, a leading `/` for a full path, "
+            "`~/` for every teacher's home, a trailing `/` for folders only. Patterns of the configuration, the site "
+            "and the host add up; the report names each file that one left out."
         ),
         examples=[["*.iso", "~/Downloads/cache/"]],
     )

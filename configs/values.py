@@ -27,6 +27,8 @@ _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _REFERENCE = re.compile(
     r"env:[A-Za-z_{][A-Za-z0-9_{}.-]*|file:(?:/|~/|\{)[^\0\n]*|block:[a-z0-9-]+/[A-Za-z0-9_.{}-]+", re.ASCII
 )
+#: What needs no quotes among the items of a YAML list.
+_PLAIN = re.compile(r"[A-Za-z0-9/._~][^,:#\[\]{}\"']*")
 #: What a site, a group or a host may be called: it becomes part of a path, a bucket name and a tag.
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 
@@ -102,7 +104,11 @@ DurationText = Annotated[
     PlainSerializer(str),
     WithJsonSchema({"type": "string", "title": "Duration"}),
 ]
-SecretReference = Annotated[str, AfterValidator(check_reference)]
+SecretReference = Annotated[
+    str,
+    AfterValidator(check_reference),
+    WithJsonSchema({"type": "string", "pattern": "^(env|file|block):", "title": "Reference"}),
+]
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN, max_length=128)]
 
 
@@ -113,7 +119,20 @@ def text_of(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{key}: {text_of(one)}" for key, one in value.items()) + "}"
+        return "{" + ", ".join(f"{key}: {_item(one)}" for key, one in value.items()) + "}"
     if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(text_of(one) for one in value) + "]"
+        return "[" + ", ".join(_item(one) for one in value) + "]"
     return str(value)
+
+
+def size_text(size: int) -> str:
+    """Return a size in the largest unit that divides it: ``2 GiB``, ``1500 bytes``."""
+    for unit, factor in (("TiB", 2**40), ("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if size and size % factor == 0:
+            return f"{size // factor} {unit}"
+    return f"{size} bytes"
+
+
+def _item(value: Any) -> str:
+    text = text_of(value)
+    return text if not isinstance(value, str) or _PLAIN.fullmatch(text) else f'"{text}"'

@@ -6,6 +6,9 @@ zero, ``off`` is a word, and a name like ``no`` is no boolean.
 
 from __future__ import annotations
 
+import io
+import itertools
+import re
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +20,8 @@ from configs.problems import Problem
 
 _NULL = "tag:yaml.org,2002:null"
 _TEXT = "tag:yaml.org,2002:str"
+#: A list item or a value that begins with a character that means something to YAML.
+_UNQUOTED = re.compile(r"\s*(?:-|[^\s:#]+:)\s+([{*&!%@`])")
 _MERGE = "tag:yaml.org,2002:merge"
 KeyPath = tuple[str, ...]
 
@@ -87,7 +92,7 @@ def parse_yaml(data: bytes) -> Document:
     try:
         return _parse(text, _TextLoader)
     except yaml.YAMLError as error:
-        return Document(None, problems=(_syntax_problem(error),))
+        return Document(None, problems=(_syntax_problem(error, text),))
 
 
 def _parse(text: str, kind: type[Any]) -> Document:
@@ -125,18 +130,24 @@ def _survey(node: yaml.Node, path: KeyPath, lines: dict[KeyPath, int], problems:
             _survey(item, (*path, str(index)), lines, problems, seen)
 
 
+def _line_of(text: str, index: int) -> str:
+    return next(itertools.islice(io.StringIO(text), index, None), "")
+
+
 def _key_text(node: yaml.Node) -> str:
     if not isinstance(node, yaml.ScalarNode):
         raise yaml.constructor.ConstructorError(None, None, "a key must be a plain word", node.start_mark)
     return str(node.value)
 
 
-def _syntax_problem(error: yaml.YAMLError) -> Problem:
+def _syntax_problem(error: yaml.YAMLError, text: str) -> Problem:
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     what = getattr(error, "problem", None) or getattr(error, "reason", None) or "unreadable"
     if "'\\t'" in what:
         what = "a tab stands where YAML wants spaces"
     elif what == "mapping values are not allowed here":
         what = "a ':' that does not belong here; put a text that contains ': ' into quotes"
+    elif mark is not None and (opener := _UNQUOTED.match(_line_of(text, mark.line))):
+        what = f"a text that begins with '{opener[1]}' must stand in quotes"
     place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark is not None else ""
     return Problem("", f"{place}this is not YAML: {what}")

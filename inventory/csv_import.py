@@ -55,15 +55,28 @@ class ImportReport:
         """Return how many hosts have that action."""
         return sum(change.action == action for change in self.changes)
 
-    def lines(self) -> list[str]:
-        """Return the report as lines for a person."""
-        found: list[str] = []
-        for change in self.changes:
-            if change.action != "unchanged":
-                found.append(
-                    f"{change.action:<8} {change.name}" + (f"  {'; '.join(change.details)}" if change.details else "")
-                )
-        found += [f"left out {one.name} (line {one.line}): {one.reason}" for one in self.left_out]
+    def text(self) -> str:
+        """Return the report for a person, ending in a line break."""
+        return "".join(f"{line}\n" for line in self._lines())
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the report for a program."""
+        return {
+            "changes": [{"host": one.name, "action": one.action, "details": list(one.details)} for one in self.changes],
+            "groups_added": list(self.groups_added),
+            "left_out": [{"line": one.line, "host": one.name, "reason": one.reason} for one in self.left_out],
+            "not_in_sheet": list(self.not_in_sheet),
+            "notes": list(self.notes),
+            "written": [str(file) for file in self.written],
+        }
+
+    def _lines(self) -> list[str]:
+        found = [
+            f"{one.action:<9}  {one.name}" + (f"  {'; '.join(one.details)}" if one.details else "")
+            for one in self.changes
+            if one.action != "unchanged"
+        ]
+        found += [f"left out   {one.name}  line {one.line}: {one.reason}" for one in self.left_out]
         if self.groups_added:
             found.append("new groups: " + ", ".join(self.groups_added))
         found += [f"note: {note}" for note in self.notes]
@@ -114,9 +127,7 @@ def import_csv(path: Path, folder: Path, *, write: bool, site: str | None = None
         sheet.notes.append("defaults.yaml is new: check the account 'firstbell' that it names")
     _check_result(texts, folder)
     if write:
-        folder.mkdir(parents=True, exist_ok=True)
-        for file, text in texts.items():
-            replace_file(file, text)
+        _write(texts)
     named = {host.name.casefold() for host in sheet.hosts.values()}
     return ImportReport(
         changes=changes,
@@ -126,6 +137,16 @@ def import_csv(path: Path, folder: Path, *, write: bool, site: str | None = None
         notes=tuple(sheet.notes),
         written=tuple(texts) if write else (),
     )
+
+
+def _write(texts: Mapping[Path, str]) -> None:
+    for file, text in texts.items():
+        try:
+            replace_file(file, text)
+        except OSError as error:
+            raise InventoryError(
+                f"{file} cannot be written: {error.strerror}", hint="Check that this account may write into the folder."
+            ) from None
 
 
 def _check_sites(sheet: Sheet, entries: Entries, site: str | None) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from configs.folders import check_exclude, check_folder
+from configs.folders import check_exclude, check_folder, text_or_advice
 
-__all__ = ["check_exclude", "check_folder", "check_home", "check_key_file"]
+__all__ = ["check_exclude", "check_folder", "check_home", "check_key_file", "text_or_advice"]
 
 
 def check_home(value: str) -> str:

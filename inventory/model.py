@@ -10,26 +10,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from configs.base import Model
 from configs.problems import did_you_mean
 from configs.values import Name, SecretReference
 from inventory.errors import InventoryError
-from inventory.folders import check_exclude, check_folder, check_home, check_key_file
+from inventory.folders import check_exclude, check_folder, check_home, check_key_file, text_or_advice
 
 Platform = Literal["auto", "linux", "macos"]
 TransportName = Literal["ssh", "local"]
 Become = Literal["sudo"]
 Port = Annotated[int, Field(ge=1, le=65535)]
-Folder = Annotated[str, AfterValidator(check_folder)]
+Folder = Annotated[str, BeforeValidator(text_or_advice), AfterValidator(check_folder)]
 Exclude = Annotated[str, AfterValidator(check_exclude)]
 KeyFile = Annotated[str, AfterValidator(check_key_file)]
 Home = Annotated[str, AfterValidator(check_home)]
 Account = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[^\s/:][^/:\x00-\x1f]*$")]
 Address = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[^\s/@]+$")]
 
-_KEY_FILES = "Private key files on the worker, tried in order. Empty: those that ssh would try."
+_KEY_FILES = "Private key files on the worker, tried in order. With `use_ssh_config`, empty means those that ssh would try."
 
 
 class JumpHost(Model):
@@ -87,7 +87,11 @@ class SshAccess(Model):
 class Defaults(Model):
     """What holds for every host, unless one of its groups or the host itself says otherwise."""
 
-    site: Name | None = Field(default=None, description="The school, by its short name.", examples=["north"])
+    site: Name | None = Field(
+        default=None,
+        description="The school, by its short name. Required, here or in a lower layer.",
+        examples=["north"],
+    )
     platform: Platform = Field(
         default="auto", description="`linux` or `macos`; `auto` asks the host.", examples=["linux"]
     )
