@@ -1,0 +1,153 @@
+"""Write the contents of many files to a host, in batches that are committed together."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from tasks.entries import WriteResult
+from tasks.errors import Damaged, NotFound
+from tasks.repository.ids import ID
+from tasks.repository.repository import Repository
+from tasks.restorer import paths
+from tasks.restorer.compare import metadata_differs
+from tasks.restorer.content import Contents
+from tasks.restorer.hashes import stored_hash
+from tasks.restorer.items import PlanItem
+from tasks.restorer.sink import Sink
+from tasks.restorer.tally import Tally
+
+#: A batch is committed when it has this many bytes or files: a commit makes the host wait for its disk.
+BATCH_BYTES: Final = 64 * 1024 * 1024
+BATCH_FILES: Final = 500
+#: A file up to this size is read whole from the repository before the host hears of it, so that damage in it costs the
+#: host nothing.
+_WHOLE: Final = 8 * 1024 * 1024
+
+
+@dataclass(slots=True)
+class _Sent:
+    """A file that was sent and waits for the commit; ``sha256`` is what its content must have."""
+
+    item: PlanItem
+    sha256: bytes | None
+
+
+class FileWriter:
+    """Writes files; ``expected`` has the SHA-256 of each that stands on the host afterwards."""
+
+    def __init__(self, repository: Repository, sink: Sink, tally: Tally) -> None:
+        self._repository = repository
+        self._sink = sink
+        self._tally = tally
+        self.expected: dict[bytes, bytes] = {}
+        #: Files whose hash the host did not tell when it wrote them.
+        self.unproven: set[bytes] = set()
+
+    def write(self, items: Sequence[PlanItem]) -> None:
+        """Write all of ``items``; one that fails is told and does not stop the others.
+
+        Raises what ends the run: the link to the host, or the store of the repository's files, is gone.
+        """
+        ordered = list(self._in_pack_order(items))
+        contents = Contents(self._repository, [item.node for item in ordered])
+        sent: list[_Sent] = []
+        size = 0
+        with contextlib.closing(contents):
+            for index, item in enumerate(ordered):
+                if not self._send(contents, index, item):
+                    continue
+                sent.append(_Sent(item, contents.sha256))
+                size += item.node.size
+                if size >= BATCH_BYTES or len(sent) >= BATCH_FILES:
+                    self._commit(sent)
+                    sent, size = [], 0
+            self._commit(sent)
+
+    def settle(self, refused: Sequence[tuple[PlanItem, WriteResult, bytes | None]]) -> None:
+        """Tell what the host refused, except for what stands there already just as it should.
+
+        So a plan that is applied a second time, or goes on after a cut, finds its own work and not a conflict.
+        """
+        if not refused:
+            return
+        there = self._sink.stat([item.path for item, _, _ in refused])
+        alike = {
+            item.path: sha256
+            for (item, _, sha256), node in zip(refused, there, strict=True)
+            if node is not None and node.type == item.node.type == "file" and node.size == item.node.size
+        }
+        found = {hashed.path: hashed.sha256 for hashed in self._sink.hash(list(alike))} if alike else {}
+        for (item, result, sha256), node in zip(refused, there, strict=True):
+            if item.node.type == "file":
+                stands = found.get(item.path) is not None and found[item.path] == (sha256 or self._hash_of(item))
+            else:
+                stands = node is not None and node.type == item.node.type and node.linktarget == item.node.linktarget
+            if stands and node is not None and not metadata_differs(item.node, node):
+                self._tally.unchanged += 1
+            else:
+                self._tally.refused(item, result)
+
+    def _send(self, contents: Contents, index: int, item: PlanItem) -> bool:
+        try:
+            if item.node.size <= _WHOLE:
+                self._sink.write_file(item.path, item.node, item.expected, list(contents.read(index)))
+            else:
+                with contextlib.closing(contents.read(index)) as content:
+                    self._sink.write_file(item.path, item.node, item.expected, content)
+        except (Damaged, NotFound) as error:
+            self._tally.lost(item, "failed", "damaged", f"its content cannot be read from the repository: {error}")
+            return False
+        self._tally.touched.add(paths.parent(item.path))
+        return True
+
+    def _commit(self, sent: Sequence[_Sent]) -> None:
+        if not sent:
+            return
+        results = {result.path: result for result in self._sink.commit()}
+        refused: list[tuple[PlanItem, WriteResult, bytes | None]] = []
+        for one in sent:
+            item = one.item
+            result = results.get(item.path) or WriteResult(item.path, False, "", "the computer did not mention it")
+            if not result.ok and result.reason == "conflict":
+                refused.append((item, result, one.sha256))
+            elif not result.ok:
+                self._tally.refused(item, result)
+            elif result.sha256 is not None and result.sha256 != one.sha256:
+                self._tally.lost(item, "failed", "content", "the computer wrote something else than it was sent")
+            else:
+                self._prove(item, result, one.sha256)
+        self.settle(refused)
+        self._tally.progress()
+
+    def _prove(self, item: PlanItem, result: WriteResult, sha256: bytes | None) -> None:
+        self._tally.done(item, result)
+        if sha256 is not None:
+            self.expected[item.path] = sha256
+        if result.sha256 is None or sha256 is None:
+            self.unproven.add(item.path)
+        else:
+            self._tally.hashed += 1
+
+    def _hash_of(self, item: PlanItem) -> bytes | None:
+        if item.sha256 is not None:
+            return item.sha256
+        try:
+            return stored_hash(self._repository, item.node)
+        except (Damaged, NotFound):
+            return None
+
+    def _in_pack_order(self, items: Sequence[PlanItem]) -> Iterator[PlanItem]:
+        """Yield items so that blobs are asked for as they lie in their packs; packs in the order of the snapshot."""
+        packs: dict[ID, int] = {}
+        places: list[tuple[int, int, int]] = []
+        for index, item in enumerate(items):
+            found = self._repository.blob_place(item.node.content[0]) if item.node.content else None
+            if found is None:
+                places.append((-1, 0, index))
+            else:
+                places.append((packs.setdefault(found.pack, len(packs)), found.blob.offset, index))
+        for _, _, index in sorted(places):
+            yield items[index]
