@@ -24,7 +24,9 @@ from tasks.transports.tail import Tail
 #: Variables that a program gets, as sshd would set them.
 _PASSED: Final = ("HOME", "LANG", "LOGNAME", "PATH", "SHELL", "TMPDIR", "TZ", "USER")
 #: How long a program may take to end by itself after its input has ended, in seconds; it tidies up meanwhile.
-_GRACE: Final = 1.0
+_GRACE: Final = 0.5
+#: The same after the signal that asks it to end.
+_GRACE_AFTER_SIGNAL: Final = 5.0
 #: Pipe size asked of Linux, in bytes: the default 64 KiB costs a context switch for each read.
 _PIPE_SIZE: Final = 1024 * 1024
 
@@ -162,9 +164,9 @@ class LocalStream(Stream):
         with self._read_lock:
             os.close(self._output)
             self._output = -1
-        for number in (signal.SIGTERM, signal.SIGKILL):
+        for number, patience in ((signal.SIGTERM, _GRACE), (signal.SIGKILL, _GRACE_AFTER_SIGNAL)):
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(_GRACE)
+                self._process.wait(patience)
                 break
             # Not yet waited for, so its number, and that of its group, cannot be anybody else's.
             with contextlib.suppress(OSError):

@@ -24,7 +24,7 @@ from tasks.transports.tail import Tail
 __all__ = ["Secret", "SshSettings", "SshStream", "SshTransport"]
 
 #: How long a program may take to end by itself after its input has ended, in seconds; it tidies up meanwhile.
-_GRACE: Final = 1.0
+_GRACE: Final = 0.5
 #: How long a goodbye may take on a connection that stands still, in seconds.
 _GOODBYE: Final = 2.0
 
@@ -180,6 +180,8 @@ class SshStream(Stream):
 
     def read(self, limit: int) -> bytes:
         """Return 1 to ``limit`` bytes of standard output, or ``b""`` at its end."""
+        if self._closed:
+            raise self._gone(None)
         try:
             data = self._channel.recv(limit)
         except TimeoutError:
@@ -211,7 +213,11 @@ class SshStream(Stream):
         return self._tail.text()
 
     def close(self) -> None:
-        """End the program by the end of its input and of its output, and give up the channel."""
+        """End the program by the end of its input, and give up the channel.
+
+        What heeds neither that nor a closed output gets a signal, where the host passes it on: OpenSSH since 7.9, but
+        not for root.
+        """
         with self._close_lock:
             if self._closed:
                 return
@@ -220,8 +226,9 @@ class SshStream(Stream):
         packetizer = self._link.packetizer
         packetizer.stall_timeout = min(packetizer.stall_timeout, _GOODBYE)
         self.finish_input()
-        self._channel.status_event.wait(_GRACE)
         with contextlib.suppress(paramiko.SSHException, EOFError, OSError):
+            if not self._channel.status_event.wait(_GRACE):
+                self._link.send_signal(self._channel, "TERM")
             self._channel.close()
         self._drain.join(_GOODBYE)
 

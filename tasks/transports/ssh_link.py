@@ -7,7 +7,7 @@ import socket
 from typing import Any, Final
 
 import paramiko
-from paramiko.common import MSG_CHANNEL_REQUEST
+from paramiko.common import MSG_CHANNEL_REQUEST, cMSG_CHANNEL_REQUEST
 from paramiko.message import Message
 
 from tasks.transports.redact import Redactor
@@ -77,6 +77,16 @@ class Link(paramiko.Transport):
         # Nothing comes before the program is started, so that nothing is lost here.
         channel.in_buffer = ChunkPipe()
         return channel
+
+    def send_signal(self, channel: paramiko.Channel, name: str) -> None:
+        """Ask the host to send a signal to the program of a channel (RFC 4254, section 6.9); there is no answer."""
+        message = Message()
+        message.add_byte(cMSG_CHANNEL_REQUEST)
+        message.add_int(channel.remote_chanid)
+        message.add_string("signal")
+        message.add_boolean(False)
+        message.add_string(name)
+        self._send_user_message(message)  # type: ignore[attr-defined]
 
     def _log(self, level: int, msg: Any, *args: Any) -> None:
         if _log.isEnabledFor(logging.DEBUG):

@@ -18,6 +18,10 @@ from paramiko.ssh_exception import SSHException
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
+    _BytesPipe = BufferedPipe[bytes]
+else:
+    _BytesPipe = BufferedPipe
+
 #: How much is taken off the socket at once, in bytes; more than the largest packet, which is 256 KiB with overhead.
 _AHEAD: Final = 512 * 1024
 #: Longest line that may come before the SSH handshake, in bytes (RFC 4253, section 4.2, allows 255).
@@ -125,7 +129,7 @@ class BufferingPacketizer(Packetizer):
         return bytes(self._buffer[start : start + n])
 
 
-class ChunkPipe(BufferedPipe):
+class ChunkPipe(_BytesPipe):
     """What a channel received and nobody read yet, as the pieces that came: paramiko's moves all bytes at each read."""
 
     def __init__(self) -> None:
@@ -135,7 +139,7 @@ class ChunkPipe(BufferedPipe):
         self._cv = threading.Condition(self._lock)
         self._closed = False
 
-    def feed(self, data: bytes) -> None:  # type: ignore[override]
+    def feed(self, data: bytes) -> None:
         """Add what came."""
         if not data:
             return
