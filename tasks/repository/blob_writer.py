@@ -122,6 +122,13 @@ class BlobWriter:
             self._raise_failure()
         self._write_index()
 
+    def settle(self) -> None:
+        """Flush at the end of a run; does not try again what failed, for that took its time already."""
+        with self._state:
+            self._raise_failure()
+        if not self.is_clean:
+            self.flush()
+
     def close(self) -> None:
         """Wait for uploads under way; what was not flushed is given up."""
         self._uploader.close()
@@ -138,7 +145,9 @@ class BlobWriter:
         kind, id_ = handle
         full = None
         with self._state:
-            pack = self._open.setdefault(kind, Pack())
+            pack = self._open.get(kind)
+            if pack is None:
+                pack = self._open[kind] = Pack()
             pack.add(kind, id_, sealed, uncompressed)
             self._pending[handle] = plain_length
             if pack.is_full:

@@ -5,10 +5,8 @@ Source: restic's ``doc/design.rst``, "Keys, Encryption and MAC". Plain JSON; the
 
 from __future__ import annotations
 
-import getpass
 import json
 import os
-import socket
 import time
 from base64 import b64decode, b64encode
 from typing import Any, Final
@@ -18,6 +16,7 @@ from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 from tasks.backends.base import Buffer
 from tasks.repository import gojson
 from tasks.repository.crypto import Key
+from tasks.repository.owner import host_name, user_name
 
 _SALT_SIZE: Final = 64
 _BLOCK_SIZE: Final = 8
@@ -36,8 +35,8 @@ def seal_key(master: Key, password: str, *, scrypt_n: int) -> bytes:
     )
     document = {
         "created": gojson.time(time.time_ns()),
-        "username": getpass.getuser(),
-        "hostname": socket.gethostname(),
+        "username": user_name(),
+        "hostname": host_name(),
         "kdf": "scrypt",
         "N": scrypt_n,
         "r": _BLOCK_SIZE,

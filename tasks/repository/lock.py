@@ -55,6 +55,7 @@ class Lock:
         self._refresh_every = refresh
         self._clock = clock
         self._lost = ""
+        self._old: list[ID] = []
         self._guard = threading.Lock()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._keep_fresh, name="firstbell-lock", daemon=True)
@@ -117,8 +118,9 @@ class Lock:
                 return
             renewed = replace(self._mine, time_ns=self._clock())
             renewed = replace(renewed, id=self._files.save(FileType.LOCK, renewed.encode()))
-            old, self._mine = self._mine, renewed
-        self._files.remove(FileType.LOCK, old.id)
+            self._old.append(self._mine.id)
+            self._mine = renewed
+            self._remove_old()
 
     def release(self) -> None:
         """Give the lock back; a second time does nothing."""
@@ -131,7 +133,14 @@ class Lock:
             if self._thread.is_alive():
                 self._thread.join()
             with self._guard:
-                self._files.remove(FileType.LOCK, self._mine.id)
+                self._old.append(self._mine.id)
+                self._remove_old()
+
+    def _remove_old(self) -> None:
+        # One that could not be removed stays in the list for the next time.
+        while self._old:
+            self._files.remove(FileType.LOCK, self._old[0])
+            del self._old[0]
 
     def __enter__(self) -> Lock:
         return self

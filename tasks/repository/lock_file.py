@@ -5,10 +5,8 @@ Source: restic's ``doc/design.rst``, "Locks", and its ``internal/restic/lock.go`
 
 from __future__ import annotations
 
-import getpass
 import json
 import os
-import socket
 import time
 from dataclasses import dataclass
 from typing import Final
@@ -16,6 +14,7 @@ from typing import Final
 from tasks.backends.base import Buffer
 from tasks.repository import gojson
 from tasks.repository.ids import ID, short
+from tasks.repository.owner import host_name, user_name
 
 #: A lock this old, in seconds, was not refreshed for long enough that its owner must be gone (restic's limit).
 STALE_AGE: Final = 30 * 60
@@ -39,7 +38,7 @@ class LockFile:
         """Return a lock of this process."""
         uid = os.getuid() if hasattr(os, "getuid") else 0
         gid = os.getgid() if hasattr(os, "getgid") else 0
-        return cls(now_ns, exclusive, socket.gethostname(), _user_name(), os.getpid(), uid, gid)
+        return cls(now_ns, exclusive, host_name(), user_name(), os.getpid(), uid, gid)
 
     def encode(self) -> bytes:
         """Return the JSON form, with restic's keys."""
@@ -57,7 +56,7 @@ class LockFile:
         """Return whether the owner is gone: not refreshed for 30 minutes, or a process of this computer that ended."""
         if now_ns - self.time_ns > STALE_AGE * 1_000_000_000:
             return True
-        return self.hostname == socket.gethostname() and not _is_running(self.pid)
+        return self.hostname == host_name() and not _is_running(self.pid)
 
     def describe(self, now_ns: int) -> str:
         """Return who holds it since when, for people."""
@@ -85,14 +84,6 @@ def decode_lock(data: Buffer, id_: ID) -> LockFile:
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"not a lock: {error!r}") from error
-
-
-def _user_name() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        # A container's user may have no name.
-        return ""
 
 
 def _is_running(pid: int) -> bool:

@@ -158,7 +158,7 @@ class Repository:
 
     def load_blob(self, type: BlobType, id: ID) -> bytes:
         """Return a blob's content. Raises ``Damaged`` or ``NotFound``."""
-        self._store_if_pending(type, id)
+        self._store_if_pending(type, (id,))
         return self._reader.load(type, id)
 
     def iter_blobs(self, ids: Sequence[ID], *, window: int = _WINDOW) -> Iterator[bytes]:
@@ -166,6 +166,7 @@ class Repository:
 
         Neighbours in a pack are joined into one range read.
         """
+        self._store_if_pending(None, ids)
         return self._reader.iterate(ids, window)
 
     def save_tree(self, tree: Tree) -> SavedBlob:
@@ -178,6 +179,7 @@ class Repository:
 
     def iter_trees(self, ids: Sequence[ID]) -> Iterator[Tree]:
         """Yield trees in the order asked, read ahead on threads."""
+        self._store_if_pending(None, ids)
         with contextlib.closing(self._reader.iterate(ids, _WINDOW // 4)) as contents:
             for id_, content in zip(ids, contents, strict=True):
                 yield self._decode_tree(content, id_)
@@ -250,16 +252,16 @@ class Repository:
             self.backend.close()
 
     def _settle(self) -> None:
-        if not self._writer.is_clean:
-            self.flush()
+        self._check_locks()
+        self._writer.settle()
 
     def _check_locks(self) -> None:
         for lock in self._locks:
             lock.check()
 
-    def _store_if_pending(self, kind: BlobType, id_: ID) -> None:
-        if self._writer.pending_length(kind, id_) is not None:
-            self._writer.flush()
+    def _store_if_pending(self, kind: BlobType | None, ids: Sequence[ID]) -> None:
+        if not self._writer.is_clean and any(self._writer.pending_length(kind, id_) is not None for id_ in ids):
+            self.flush()
 
     def _zero_chunk_id(self) -> ID:
         if self._zero_id is None:
@@ -298,7 +300,11 @@ def _find_key(backend: Backend, password: str) -> Key:
         id_ = FileType.KEY.id_of(name)
         if id_ is None:
             continue
-        data = backend.load(name)
+        try:
+            data = backend.load(name)
+        except NotFound:
+            # Removed by somebody since it was listed.
+            continue
         if hash_of(data) != id_:
             problem = damaged(f"{backend.location}: key {short(id_)}", "it has another hash than its name says")
             continue
