@@ -12,7 +12,6 @@ import base64
 import errno
 import grp
 import hashlib
-import io
 import json
 import os
 import pwd
@@ -20,7 +19,6 @@ import queue
 import re
 import signal
 import stat
-import subprocess
 import sys
 import threading
 import time
@@ -221,8 +219,8 @@ class Reply:
 class Input:
     """Frames from the worker."""
 
-    def __init__(self, fd):
-        self.reader = io.BufferedReader(io.FileIO(fd, "rb", closefd=False), 256 * 1024)
+    def __init__(self, reader):
+        self.reader = reader
 
     def frame(self):
         """Return header and payload of the next frame, or None at the end of the input."""
@@ -354,6 +352,16 @@ def within(path, folder):
     return path == folder or folder == b"/" or path.startswith(folder + b"/")
 
 
+def output_of(*argv):
+    """Return what a program of the system says; nothing when it fails."""
+    import subprocess
+
+    try:
+        return subprocess.check_output(argv, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=10)
+    except (OSError, subprocess.SubprocessError):
+        return b""
+
+
 class Mounts:
     """The file systems of this host: where they are mounted, and of what type."""
 
@@ -370,7 +378,7 @@ class Mounts:
                 self.read_macos()
             else:
                 self.read_linux()
-        except (OSError, ValueError, IndexError, subprocess.SubprocessError):
+        except (OSError, ValueError, IndexError):
             pass  # then every change of device counts as another file system
 
     def read_linux(self):
@@ -382,8 +390,7 @@ class Mounts:
                 self.types[point] = fields[fields.index(b"-", 6) + 1].decode("ascii", "replace")
 
     def read_macos(self):
-        output = subprocess.check_output(["/sbin/mount"], stdin=subprocess.DEVNULL, timeout=10)
-        for line in output.splitlines():
+        for line in output_of("/sbin/mount").splitlines():
             match = re.match(rb".+? on (/.*) \(([a-z0-9_]+)[,)]", line)
             if match:
                 self.types[match.group(1)] = match.group(2).decode("ascii")
@@ -609,8 +616,8 @@ class Rows:
 # ------------------------------------------------------------------------------------------------------- walking
 
 
-def literal_tail(regex):
-    """Return what every match of this expression ends with, or "" when that cannot be told."""
+def literal_tails(regex):
+    """Return texts of which every match of this expression ends with one, or none when that cannot be told."""
     try:
         if sys.version_info >= (3, 11):
             from re import _parser as parser
@@ -618,23 +625,26 @@ def literal_tail(regex):
             import sre_parse as parser
         parsed = parser.parse(regex)
         state = getattr(parsed, "state", None) or parsed.pattern
-        if state.flags & re.IGNORECASE:
-            return ""
-        return literal_end(list(parsed))
-    except (ImportError, AttributeError, re.error):
-        return ""
+        tails = [] if state.flags & re.IGNORECASE else ends_of(list(parsed))
+        return [] if "" in tails else tails
+    except (ImportError, AttributeError, ValueError, TypeError, re.error):
+        return []
 
 
-def literal_end(items):
-    tail = []
+def ends_of(items):
+    tails = [""]
     for operation, argument in reversed(items):
-        if str(operation) == "LITERAL":
-            tail.append(chr(argument))
-        elif str(operation) != "AT":
-            if str(operation) == "SUBPATTERN" and len(argument) == 4 and not argument[1]:
-                tail.extend(reversed(literal_end(list(argument[3]))))
+        kind = str(operation)
+        if kind == "LITERAL":
+            tails = [chr(argument) + tail for tail in tails]
+        elif kind == "BRANCH":
+            ends = [end for branch in argument[1] for end in ends_of(list(branch))]
+            return [end + tail for end in ends for tail in tails]
+        elif kind == "SUBPATTERN" and len(argument) == 4 and not argument[1] and not argument[2]:
+            return [end + tail for end in ends_of(list(argument[3])) for tail in tails]
+        elif kind != "AT":
             break
-    return "".join(reversed(tail))
+    return tails
 
 
 class Rule:
@@ -651,7 +661,7 @@ class Rule:
         if flags:
             self.text = "(?%s:%s)" % (flags.group(1), self.text[flags.end() :])
         self.regex = re.compile(self.text, re.DOTALL)
-        self.tail = literal_tail(self.text)
+        self.tails = literal_tails(self.text)
         self.reason = "too-large" if self.min_size else "excluded"
 
     def agrees(self, path, is_dir, size):
@@ -674,8 +684,8 @@ class Rules:
 
     @staticmethod
     def prepare(rules):
-        tails = tuple(rule.tail for rule in rules if rule.tail)
-        others = [rule for rule in rules if not rule.tail]
+        tails = tuple(tail for rule in rules for tail in rule.tails)
+        others = [rule for rule in rules if not rule.tails]
         joined = re.compile("|".join("(?:%s)" % rule.text if rule.text else "(?:.*)" for rule in others), re.DOTALL)
         return rules, tails, joined if others else None
 
@@ -1361,6 +1371,7 @@ class Writer:
         self.loosened = {}  # real path -> the mode to put back
         self.files = {}
         self.finished = []
+        self.dirty = set()  # folders with new names that are not durable yet
         self.xattrs = xattr_calls()
         self.libc = None
         self.ids = {}
@@ -1547,6 +1558,10 @@ class Writer:
         file = self.files.get(header["file"])
         if file is None:
             file = self.begin(header)
+        if document.get("abort"):
+            self.discard(file)
+            del self.files[file.number]
+            return
         self.finished.append(file)
         file.expect = document.get("expect")
         if file.refusal is not None:
@@ -1598,7 +1613,6 @@ class Writer:
         except OSError as error:
             for file in good:
                 self.refuse(file, refusal_of(error))
-        folders = {}
         for file in good:
             if file.refusal is not None:
                 continue
@@ -1608,14 +1622,15 @@ class Writer:
                     raise Refused("conflict", "the folder leads elsewhere now")
                 self.in_folder(fd, folder, lambda: self.move(fd, file.temp, name, file.expect))
                 file.temp = None
-                folders[folder] = file.device
+                self.dirty.add(folder)
             except Refused as refused:
                 self.refuse(file, refused)
             except OSError as error:
                 self.refuse(file, refusal_of(error))
             reply.tick()
         try:
-            self.wait(reply, lambda: self.sync_folders(folders))
+            dirty, self.dirty = self.dirty, set()
+            self.wait(reply, lambda: self.sync_folders(dirty))
         except OSError as error:
             for file in good:
                 if file.refusal is None:
@@ -1679,10 +1694,13 @@ class Writer:
 
     def sync_folders(self, folders):
         if len(folders) > self.ONE_BY_ONE and not MACOS:
-            self.sync_devices({device: folder for folder, device in folders.items()})
-            return
+            self.sync_devices({os.stat(folder).st_dev: folder for folder in folders if len(folder) <= MAX_PATH})
+            folders = [folder for folder in folders if len(folder) > MAX_PATH]
         for folder in folders:
-            fd = open_far(folder, os.O_RDONLY)
+            try:
+                fd = open_far(folder, os.O_RDONLY)
+            except OSError:
+                continue  # gone since, or only to be passed through: its system writes it out in its own time
             try:
                 os.fsync(fd)
             finally:
@@ -1763,7 +1781,10 @@ class Writer:
             refusal = None
             detail = ""
             try:
-                detail = call(item, *self.place(decode_path(item["path"])))
+                fd, folder, name = self.place(decode_path(item["path"]))
+                detail = call(item, fd, folder, name)
+                if call != self.meta:
+                    self.dirty.add(folder)
             except Refused as refused:
                 refusal = refused
             except OSError as error:
@@ -2035,12 +2056,7 @@ class Facts:
         return serial, (text_of(b"/etc/machine-id") or text_of(b"/var/lib/dbus/machine-id")).strip()
 
     def from_ioreg(self):
-        try:
-            output = subprocess.check_output(
-                ["/usr/sbin/ioreg", "-rd1", "-c", "IOPlatformExpertDevice"], stdin=subprocess.DEVNULL, timeout=10
-            ).decode("utf-8", "replace")
-        except (OSError, subprocess.SubprocessError):
-            return "", ""
+        output = output_of("/usr/sbin/ioreg", "-rd1", "-c", "IOPlatformExpertDevice").decode("utf-8", "replace")
         found = dict(re.findall(r'"(IOPlatformSerialNumber|IOPlatformUUID)" = "([^"]*)"', output))
         return found.get("IOPlatformSerialNumber", ""), found.get("IOPlatformUUID", "")
 
@@ -2215,15 +2231,15 @@ class Facts:
 class Server:
     """Serves requests in the order they arrive."""
 
-    def __init__(self, source, sink):
-        self.source = Input(source)
+    def __init__(self, reader, sink):
+        self.source = Input(reader)
         self.output = Output(sink)
         self.rows = Rows()
         self.reader = Reader()
         self.writer = Writer()
         self.facts = Facts()
         self.pages = {}  # id of a request -> (its reply, what is left of its answer)
-        self.known = []  # ranges of a request that comes in several frames
+        self.parts = {}  # id of a request that comes in several frames -> its document so far
 
     def run(self):
         """Serve until ``bye`` or the end of the input; return the exit code."""
@@ -2310,9 +2326,28 @@ class Server:
         reply.send_json("item", self.facts.document(self.document(payload).get("users")))
         reply.finish()
 
+    def joined(self, header, payload):
+        """Return the document of a request once its last frame is here, before that None."""
+        document = self.document(payload)
+        if header["id"] in self.parts:
+            begun = self.parts.pop(header["id"])
+            if isinstance(begun, list):
+                begun.extend(document)
+            else:
+                for key, value in document.items():
+                    begun[key] = (begun.get(key) or []) + value if value else begun.get(key)
+            document = begun
+        if header.get("part"):
+            self.parts[header["id"]] = document
+            return None
+        return document
+
     def on_list(self, header, payload):
+        document = self.joined(header, payload)
+        if document is None:
+            return
         reply = self.reply(header)
-        walk = Walk(reply, self.rows, self.document(payload))
+        walk = Walk(reply, self.rows, document)
         self.page(header["id"], reply, walk.run(), int(header.get("max", 0)))
 
     def on_read(self, header, payload):
@@ -2321,10 +2356,9 @@ class Server:
         self.page(header["id"], reply, rest, int(header.get("max", 0)))
 
     def on_ranges(self, header, payload):
-        self.known.extend(self.document(payload))
-        if header.get("part"):
+        known = self.joined(header, payload)
+        if known is None:
             return
-        known, self.known = self.known, []
         reply = self.reply(header)
         rest = self.reader.ranges(reply, decode_path(header["path"]), known)
         self.page(header["id"], reply, rest, int(header.get("max", 0)))
@@ -2362,9 +2396,10 @@ class Server:
                 name = split(path)[1] if place.fd is None else place.name
                 return self.rows.row(name, path if place.fd is None else None, entry, place.fd)[0]
         except OSError as error:
-            if READ_REASONS.get(error.errno) in ("vanished", "name"):
+            # Nothing, or nothing that the account may see: what is written there will tell.
+            if READ_REASONS.get(error.errno) in ("vanished", "name", "denied"):
                 return "null"
-            raise RequestError("denied", "%s: %s" % (path.decode("utf-8", "replace"), os.strerror(error.errno or 0)))
+            raise RequestError("unreadable", "%r: %s" % (path, os.strerror(error.errno or 0)))
 
     def on_hash(self, header, payload):
         reply = self.reply(header)
@@ -2407,12 +2442,17 @@ def stop(number, _):
     raise Stop(number)
 
 
-def main():
+def main(reader, token):
+    """Serve frames from a buffered reader of standard input; ``token`` marks where they begin on standard output."""
     os.umask(0o077)
+    for fd in (0, 1):
+        os.set_blocking(fd, True)
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         signal.signal(number, stop)
     try:
-        code = Server(0, 1).run()
+        server = Server(reader, 1)
+        server.output.add(("\nfirstbell-helper %s\n" % token).encode("ascii"))
+        code = server.run()
     except Stop as reason:
         code = 128 + reason.args[0]
     except (BrokenPipeError, ConnectionError):
@@ -2427,5 +2467,5 @@ def main():
     os._exit(code)
 
 
-if __name__ == "__main__":
-    main()
+# The bootstrap of launcher.py has read us from standard input, and hands over what it has read beyond.
+main(globals()["READER"], globals()["TOKEN"])

@@ -7,6 +7,7 @@ which one it was. One thread may send while another receives.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 
 from tasks.remote.frames import Frame
 
@@ -20,6 +21,11 @@ class Channel(ABC):
 
         Raises ``Timeout``, ``Unreachable`` or ``HelperFailed``.
         """
+
+    def send_all(self, frames: Iterable[Frame]) -> None:
+        """Send frames in order; a channel that can join small ones does. ``frames`` is taken one by one."""
+        for frame in frames:
+            self.send(frame)
 
     @abstractmethod
     def receive(self) -> Frame:

@@ -1,0 +1,114 @@
+"""What a host says about itself and its people, as values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tasks.errors import ProtocolError
+from tasks.remote.frames import Frame, decode_path
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """How a helper introduced itself. ``uid`` is -1 where the host has none; ``time_ns`` is the host's clock."""
+
+    platform: str
+    hostname: str
+    serial: str
+    user: str
+    uid: int
+    time_ns: int
+    helper: str
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class UserProfile:
+    """A person's account. ``home`` and ``folders`` are real paths; ``folders`` by names such as ``documents``."""
+
+    name: str
+    uid: int
+    gid: int
+    home: bytes
+    full_name: str
+    exists: bool
+    folders: Mapping[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """Space of the file system that ``path`` is on, in bytes; ``free`` is what an ordinary user may still take."""
+
+    path: bytes
+    free: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """A host and its people. ``python`` is empty where files go over SFTP; ``time_ns`` is the host's clock."""
+
+    platform: str
+    system: str
+    hostname: str
+    serial: str
+    machine_id: str
+    python: str
+    uid: int
+    time_ns: int
+    users: tuple[UserProfile, ...]
+    disk: tuple[Disk, ...]
+
+
+def hello_of(frame: Frame, host: str = "") -> Hello:
+    """Return what a ``hello`` frame says. Raises ``ProtocolError`` when it is none."""
+    header = frame.header
+    if frame.type != "hello":
+        raise ProtocolError(f"the helper answered {frame.type!r} instead of hello", host=host)
+    return Hello(
+        platform=str(header.get("platform", "")),
+        hostname=str(header.get("hostname", "")),
+        serial=str(header.get("serial") or ""),
+        user=str(header.get("user", "")),
+        uid=_number(header.get("uid"), -1),
+        time_ns=_number(header.get("time"), 0),
+        helper=str(header.get("helper", "")),
+        pid=_number(header.get("pid"), 0),
+    )
+
+
+def facts_of(document: Mapping[str, Any]) -> Facts:
+    """Return the facts that a helper told. Raises ``ProtocolError`` when they are not as the contract says."""
+    try:
+        return Facts(
+            platform=document["platform"],
+            system=document["system"],
+            hostname=document["hostname"],
+            serial=document.get("serial") or "",
+            machine_id=document.get("machine_id") or "",
+            python=document.get("python") or "",
+            uid=_number(document.get("uid"), -1),
+            time_ns=document["time"],
+            users=tuple(_profile(user) for user in document["users"]),
+            disk=tuple(Disk(decode_path(disk["path"]), disk["free"], disk["total"]) for disk in document["disk"]),
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ProtocolError(f"the helper's facts are not complete: {error}") from error
+
+
+def _profile(user: Mapping[str, Any]) -> UserProfile:
+    return UserProfile(
+        name=user["name"],
+        uid=_number(user["uid"], -1),
+        gid=_number(user["gid"], -1),
+        home=decode_path(user["home"]),
+        full_name=user.get("full_name") or "",
+        exists=bool(user["exists"]),
+        folders={name: decode_path(path) for name, path in user["folders"].items()},
+    )
+
+
+def _number(value: object, default: int) -> int:
+    return value if isinstance(value, int) else default
