@@ -87,7 +87,8 @@ class LocalBackend(Backend):
         path = self._path(name)
         check_range(offset, length)
         with self._errors(name):
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            # Without O_NONBLOCK, opening a foreign FIFO would wait for ever.
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
             try:
                 found = os.fstat(descriptor)
                 if not stat.S_ISREG(found.st_mode):
@@ -187,12 +188,12 @@ class LocalBackend(Backend):
 
     @contextlib.contextmanager
     def _errors(self, what: str) -> Iterator[None]:
-        """Turn the system's errors into ours; ``FileExistsError`` is part of the contract and passes."""
+        """Turn the system's errors into ours; the ``FileExistsError`` of the contract, which has no number, passes."""
         try:
             yield
-        except FileExistsError:
-            raise
         except OSError as error:
+            if isinstance(error, FileExistsError) and error.errno is None:
+                raise
             raise _translate(error, f"{self.location}: {what}") from error
 
 
@@ -227,7 +228,8 @@ def _modes(config: Path) -> tuple[int, int]:
 
 
 def _write(descriptor: int, data: Buffer) -> None:
-    rest = memoryview(data).cast("B")
+    view = memoryview(data)
+    rest = view.cast("B") if view.c_contiguous else memoryview(bytes(view))
     while rest:
         rest = rest[os.write(descriptor, rest) :]
 
@@ -250,6 +252,8 @@ def _publish(temporary: str, path: Path, *, overwrite: bool) -> None:
         return
     try:
         os.link(temporary, path)
+    except FileExistsError:
+        raise FileExistsError(path.name) from None
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from tasks.errors import (
+    BackendError,
     Damaged,
     Denied,
     FirstbellError,
@@ -26,6 +27,7 @@ _TEXTS: Final[Sequence[tuple[type[FirstbellError], str]]] = (
     (WrongPassword, r"wrong password or no key found"),
     (Locked, r"repository is already locked|unable to create lock"),
     (StoreUnavailable, r"connection (refused|reset)|no such host|i/o timeout|tls handshake|503 service|slow ?down"),
+    (BackendError, r"x509: |http response to https client"),
     (Denied, r"access ?denied|signature we calculated|access key id|invalidaccesskeyid|403 forbidden"),
     (Denied, r"permission denied"),
     (NoRepository, r"is there a repository at the following|repository does not exist|specified bucket does not"),
@@ -37,6 +39,7 @@ _HINTS: Final[Mapping[type[FirstbellError], str]] = {
     WrongPassword: "Check the password that the configuration refers to.",
     Denied: "Check the credentials of the repository's store, and what they allow.",
     Damaged: "Stop forgetting snapshots, keep a copy of the repository, and follow restic's guide to repair it.",
+    BackendError: "Check http or https in the address, and give the authority's certificates (s3.ca_bundle).",
     StoreUnavailable: "Check that the store runs and can be reached, then try again.",
 }
 

@@ -14,6 +14,7 @@ import secrets
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -56,8 +57,14 @@ class SeaweedServer:
     this process, until somebody ends ``pid``.
     """
 
-    def __init__(self, folder: Path | None = None, *, tied: bool = True) -> None:
-        """Keep the data in ``folder``, or in a temporary one that ``close`` removes."""
+    def __init__(
+        self, folder: Path | None = None, *, tied: bool = True, certificate: tuple[Path, Path] | None = None
+    ) -> None:
+        """Keep the data in ``folder``, or in a temporary one that ``close`` removes.
+
+        With a ``certificate`` (its PEM file and that of its key) the server speaks TLS.
+        """
+        self._certificate = certificate
         self._temporary = folder is None
         self._tied = tied
         self.folder = Path(tempfile.mkdtemp(prefix="firstbell-s3-")) if folder is None else folder
@@ -74,7 +81,7 @@ class SeaweedServer:
     @property
     def endpoint_url(self) -> str:
         """The address of the S3 service."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if self._certificate else 'http'}://127.0.0.1:{self.port}"
 
     @property
     def pid(self) -> int | None:
@@ -104,6 +111,7 @@ class SeaweedServer:
             aws_access_key_id=self.access_key,
             aws_secret_access_key=self.secret_key,
             region_name="us-east-1",
+            verify=str(self._certificate[0]) if self._certificate else None,
         )
         client.create_bucket(Bucket=name)
         client.close()
@@ -179,15 +187,27 @@ class SeaweedServer:
             f"-filer.localSocket={self.folder / 'filer.sock'}",
             f"-s3.config={account}",
             "-volume.preStopSeconds=0",
+            *(
+                [f"-s3.cert.file={self._certificate[0]}", f"-s3.key.file={self._certificate[1]}"]
+                if self._certificate
+                else []
+            ),
             *(f"-{option}={port}" for option, port in self._ports.items()),
         ]
 
     def _ready(self) -> bool:
         """Whether S3 answers and a volume server has told the master where files may go."""
-        return self._answers("s3.port", "/healthz") and self._answers("master.port", "/dir/assign")
+        return self._answers("s3.port", "/healthz", tls=bool(self._certificate)) and self._answers(
+            "master.port", "/dir/assign"
+        )
 
-    def _answers(self, option: str, path: str) -> bool:
-        connection = http.client.HTTPConnection("127.0.0.1", self._ports[option], timeout=2.0)
+    def _answers(self, option: str, path: str, *, tls: bool = False) -> bool:
+        port = self._ports[option]
+        connection = (
+            http.client.HTTPSConnection("127.0.0.1", port, timeout=2.0, context=ssl._create_unverified_context())
+            if tls
+            else http.client.HTTPConnection("127.0.0.1", port, timeout=2.0)
+        )
         try:
             connection.request("GET", path)
             answer = connection.getresponse()
