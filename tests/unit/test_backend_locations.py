@@ -46,14 +46,9 @@ def test_region_of_an_aws_address() -> None:
 
 @pytest.mark.parametrize(
     "rest",
-    ["", "//", "///", "host", "http://host", "http:///bucket", "http://host:0/bucket", "http://host:99999/bucket"]
-    + [
-        "//-b/x",
-        "//b\nc",
-        "//bucket/../x",
-        "//bucket/./x",
-        "//bucket/a\nb",
-        "http://host/bucket?x=1",
+    [
+        *("", "//", "///", "//-b/x", "//b\nc", "//bucket/../x", "//bucket/./x", "//bucket/a\nb", "host", "http://host"),
+        *("http:///bucket", "http://host:0/bucket", "http://host:99999/bucket", "http://host/bucket?x=1"),
         "http://[/bucket",
     ],
 )

@@ -107,6 +107,29 @@ def test_a_failed_save_leaves_nothing(tmp_path: Path) -> None:
         "try: backend.save('data/aa/large', b'x' * 200_000)\n"
         "except BackendError as error: print(type(error).__name__, error)\n"
     )
+    said = run_python(code, tmp_path)
+    assert said.startswith("BackendError")
+    assert "data/aa/large: File too large" in said
+    assert [path.name for path in (tmp_path / "data" / "aa").iterdir()] == ["small"]
+
+
+def test_denied_has_a_cure(tmp_path: Path) -> None:
+    """Another user may neither read nor write; root, who may everything, becomes ``nobody``."""
+    LocalBackend(tmp_path / "store").save("config", b"x")
+    (tmp_path / "store" / "config").chmod(0)
+    (tmp_path / "store" / "locks").chmod(0)
+    (tmp_path / "store").chmod(0o555)
+    for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):  # pytest makes them for the owner alone
+        folder.chmod(mode(folder) | 0o011)
+    code = (
+        "import os, sys; from pathlib import Path; from tasks.backends.local import LocalBackend\n"
+        "from tasks.errors import Denied\n"
+        "if os.geteuid() == 0: os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
+        "store = LocalBackend(Path(sys.argv[1]))\n"
+        "for call in (lambda: store.load('config'), lambda: store.save('new/x', b''), lambda: [*store.list('locks/')]):\n"
+        "    try: call()\n"
+        "    except Denied as error: print(error.hint)\n"
+    )
     said = run_python(code, tmp_path / "store")
     assert said == "Check owner and permissions of the repository's directory.\n" * 3
 
