@@ -147,7 +147,11 @@ def _syntax_problem(error: yaml.YAMLError, text: str) -> Problem:
         what = "a tab stands where YAML wants spaces"
     elif what == "mapping values are not allowed here":
         what = "a ':' that does not belong here; put a text that contains ': ' into quotes"
-    elif mark is not None and (opener := _UNQUOTED.match(_line_of(text, mark.line))):
+    elif (
+        mark is not None
+        and (opener := _UNQUOTED.match(_line_of(text, mark.line)))
+        and (opener[1] != "{" or "<block end>" in what)
+    ):
         what = f"a text that begins with '{opener[1]}' must stand in quotes"
     place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark is not None else ""
     return Problem("", f"{place}this is not YAML: {what}")

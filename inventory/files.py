@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -63,7 +63,13 @@ class Layers:
     hosts: dict[str, Entry[HostEntry]] = field(default_factory=dict)
     #: Groups that are there but wrong: told once, not again by each host in them.
     broken_groups: set[str] = field(default_factory=set)
+    #: Files that could not be taken in at all: what is missing may stand there.
+    unread: set[str] = field(default_factory=set)
     problems: list[FileProblem] = field(default_factory=list)
+
+    def complete_for(self, groups: Iterable[str]) -> bool:
+        """Return whether everything below a host in these groups was read, so that what is missing is missing."""
+        return not self.unread & {"defaults.yaml", "groups.yaml"} and self.broken_groups.isdisjoint(groups)
 
 
 def host_files(folder: Path) -> list[Path]:
@@ -115,7 +121,9 @@ def _read_defaults(folder: Path, layers: Layers) -> None:
     document = _document(folder / "defaults.yaml", "defaults.yaml", layers)
     if document is not None and document.content is not None:
         entry = _entry(Defaults, "defaults.yaml", document, (), document.content, layers)
-        if entry is not None:
+        if entry is None:
+            layers.unread.add("defaults.yaml")
+        else:
             layers.defaults = entry
 
 
@@ -126,9 +134,13 @@ def _document(path: Path, file: str, layers: Layers) -> Document | None:
         return None
     except OSError as error:
         layers.problems.append(FileProblem(file, None, "", f"cannot be read: {error.strerror}"))
+        layers.unread.add(file)
         return None
     layers.problems += [FileProblem(file, one.line, one.path, one.text) for one in document.problems]
-    return None if document.problems else document
+    if document.problems:
+        layers.unread.add(file)
+        return None
+    return document
 
 
 def _entries(path: Path, file: str, layers: Layers) -> list[tuple[str, Any, Document]]:
@@ -138,6 +150,7 @@ def _entries(path: Path, file: str, layers: Layers) -> list[tuple[str, Any, Docu
         return []
     if not isinstance(document.content, dict):
         layers.problems.append(FileProblem(file, 1, "", "here belong lines 'name:' with indented lines 'key: value'"))
+        layers.unread.add(file)
         return []
     return [(name, content, document) for name, content in document.content.items()]
 

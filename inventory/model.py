@@ -16,7 +16,15 @@ from configs.base import Model
 from configs.problems import did_you_mean
 from configs.values import Name, SecretReference
 from inventory.errors import InventoryError
-from inventory.folders import check_exclude, check_folder, check_home, check_key_file, text_or_advice
+from inventory.folders import (
+    check_account,
+    check_address,
+    check_exclude,
+    check_folder,
+    check_home,
+    check_key_file,
+    text_or_advice,
+)
 
 Platform = Literal["auto", "linux", "macos"]
 TransportName = Literal["ssh", "local"]
@@ -26,10 +34,12 @@ Folder = Annotated[str, BeforeValidator(text_or_advice), AfterValidator(check_fo
 Exclude = Annotated[str, AfterValidator(check_exclude)]
 KeyFile = Annotated[str, AfterValidator(check_key_file)]
 Home = Annotated[str, AfterValidator(check_home)]
-Account = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[^\s/:][^/:\x00-\x1f]*$")]
-Address = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[^\s/@]+$")]
+Account = Annotated[str, AfterValidator(check_account)]
+Address = Annotated[str, AfterValidator(check_address)]
 
-_KEY_FILES = "Private key files on the worker, tried in order. With `use_ssh_config`, empty means those that ssh would try."
+_KEY_FILES = (
+    "Private key files on the worker, tried in order. With `use_ssh_config`, empty means those that ssh would try."
+)
 
 
 class JumpHost(Model):

@@ -20,13 +20,13 @@ def resolve_hosts(layers: Layers, sites: Collection[str] = ()) -> tuple[dict[str
     hosts: dict[str, Host] = {}
     problems: list[FileProblem] = []
     for name, entry in layers.hosts.items():
+        known = layers.complete_for(entry.model.groups)
         found = list(_problems_of_groups(entry, layers))
         values, sources = _resolved(name, entry, layers)
-        found += _problems_of_host(entry, values, sources, sites, blind=bool(found) or _in_broken_group(entry, layers))
+        found += _problems_of_host(entry, values, sources, sites, blind=bool(found) or not known)
         found += _fill_in(entry, values, name)
-        if found or _in_broken_group(entry, layers):
-            problems += found
-        else:
+        problems += found
+        if known and not found:
             # every value was checked in its own layer
             hosts[name] = Host.model_construct(name=name, sources=sources, **values)
     return hosts, problems, list(_shared_addresses(hosts.values()))
@@ -70,14 +70,10 @@ def _nearest(chain: Sequence[Entry[Any]], key: str) -> tuple[Any, str]:
 
 def _problems_of_groups(entry: Entry[HostEntry], layers: Layers) -> Iterator[FileProblem]:
     for index, group in enumerate(entry.model.groups):
-        if group in layers.groups or group in layers.broken_groups:
+        if group in layers.groups or group in layers.broken_groups or "groups.yaml" in layers.unread:
             continue
         text = f"there is no group '{group}' in groups.yaml." + did_you_mean(group, layers.groups)
         yield entry.problem(text, "groups", str(index))
-
-
-def _in_broken_group(entry: Entry[HostEntry], layers: Layers) -> bool:
-    return any(group in layers.broken_groups for group in entry.model.groups)
 
 
 def _problems_of_host(
