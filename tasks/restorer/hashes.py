@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Final
 
-from tasks.repository.ids import ID
+from tasks.errors import Damaged
 from tasks.repository.repository import Repository
 from tasks.repository.tree import Node
 
@@ -28,18 +28,9 @@ def cheap_hash(node: Node, source: bytes = b"", known: KnownHashes | None = None
 
 def stored_hash(repository: Repository, node: Node) -> bytes:
     """Return the SHA-256 of a file by reading its blobs. Raises ``Damaged`` or ``NotFound``."""
+    if node.content is None:
+        raise Damaged("the snapshot does not say what is in the file")
     digest = hashlib.sha256()
-    for blob in repository.iter_blobs(node.content or ()):
+    for blob in repository.iter_blobs(node.content):
         digest.update(blob)
     return digest.digest()
-
-
-def content_length(repository: Repository, content: Sequence[ID]) -> int | None:
-    """Return how long the content is by the index, or None when a blob of it is missing."""
-    total = 0
-    for id_ in content:
-        length = repository.blob_length(id_)
-        if length is None:
-            return None
-        total += length
-    return total

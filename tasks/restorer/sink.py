@@ -34,8 +34,8 @@ class Sink(Protocol):
     ) -> None:
         """Write a file's content under a temporary name beside ``path``; ``commit`` renames it.
 
-        When ``path`` is not as ``expected`` at that moment, it is left alone and the result is ``conflict``. When taking
-        ``content`` raises, the error passes through, nothing of the file stays, and the sink can be used further.
+        When ``path`` is not as ``expected`` at that moment, it is left alone and the result is ``conflict``. When
+        taking ``content`` raises, the error passes through, nothing of the file stays, and the sink stays usable.
         """
 
     def commit(self) -> list[WriteResult]:
