@@ -11,12 +11,14 @@ the repository's secret polynomial and so is the same for every client of ours.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cached_property
 from typing import Final
 
 from pyfastcdc import FastCDC
 
 from tasks.backends.base import Buffer
+from tasks.repository.ids import ID, hash_of
 
 MIN_SIZE: Final = 512 * 1024
 MAX_SIZE: Final = 8 * 1024 * 1024
@@ -36,13 +38,12 @@ def seed_of(polynomial: str) -> int:
 class Chunker:
     """Cuts one file into chunks. The cuts depend on the content and the seed, never on how it is split into pieces.
 
-    Holds at most 8 MiB and one piece. One thread at a time. ``zero_chunk`` is 8 MiB of zeros that may be shared: runs
-    of zeros give slices of it, or the very object, and so need not be hashed each time.
+    Holds at most 8 MiB and one piece. One thread at a time; ``ChunkerFactory`` makes it.
     """
 
-    def __init__(self, cutter: FastCDC, zero_chunk: bytes) -> None:
+    def __init__(self, cutter: FastCDC, zero_chunk: Callable[[], bytes]) -> None:
         self._cutter = cutter
-        self._zeros = zero_chunk
+        self._zero_chunk = zero_chunk
         self._pieces: list[bytes | memoryview] = []
         self._size = 0
         self._look_at = _FIRST_LOOK
@@ -65,16 +66,16 @@ class Chunker:
                 yield from self._cut()
 
     def zeros(self, n: int) -> Iterator[bytes | memoryview]:
-        """Yield the chunks that end within a run of ``n`` zero bytes."""
+        """Yield the chunks that end within a run of ``n`` zero bytes; mostly one object again and again."""
+        chunk = self._zero_chunk()
         while n > 0:
             if not self._size and n >= MAX_SIZE:
-                for chunk in self._zero_cuts():
-                    n -= len(chunk)
-                    yield chunk
-                continue
-            step = min(n, MAX_SIZE - self._size)
-            n -= step
-            yield from self.feed(memoryview(self._zeros)[:step])
+                n -= len(chunk)
+                yield chunk
+            else:
+                step = min(n, len(chunk), MAX_SIZE - self._size)
+                n -= step
+                yield from self.feed(memoryview(chunk)[:step])
 
     def finish(self) -> Iterator[bytes | memoryview]:
         """Yield what is left; the chunker is then ready for another file."""
@@ -102,16 +103,12 @@ class Chunker:
         self._look_at = min(max(2 * self._size, _FIRST_LOOK), MAX_SIZE)
         yield from found
 
-    def _zero_cuts(self) -> Iterator[bytes | memoryview]:
-        first = next(iter(self._cutter.cut_buf(self._zeros)))
-        yield self._zeros if first.length == MAX_SIZE else first.data
-
     def _join(self) -> bytes | memoryview:
         return self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
 
 
 class ChunkerFactory:
-    """Makes the chunkers of one repository. They share the block of zeros and the table, which cutting only reads."""
+    """Makes the chunkers of one repository. They share the chunk of zeros and the table, which cutting only reads."""
 
     def __init__(self, polynomial: str) -> None:
         self._cutter = FastCDC(
@@ -121,8 +118,25 @@ class ChunkerFactory:
             normalized_chunking=_NORMALIZATION,
             seed=seed_of(polynomial),
         )
-        #: Fresh zero pages: they take no memory until written to, and they never are.
-        self.zero_chunk = bytes(MAX_SIZE)
+        self._zeros: bytes | None = None
+
+    def zero_chunk(self) -> bytes:
+        """Return the chunk that a long run of zeros is cut into: 8 MiB, or less if the seed happens to cut there."""
+        if self._zeros is None:
+            # Fresh zero pages: they take no memory until written to, and they never are.
+            zeros = bytes(MAX_SIZE)
+            length = next(iter(self._cutter.cut_buf(zeros))).length
+            self._zeros = zeros[:length]
+        return self._zeros
+
+    def is_zero_chunk(self, data: Buffer) -> bool:
+        """Return whether ``data`` is that very object, so that it need not be hashed each time."""
+        return data is self._zeros
+
+    @cached_property
+    def zero_id(self) -> ID:
+        """ID of the chunk of zeros."""
+        return hash_of(self.zero_chunk())
 
     def chunker(self) -> Chunker:
         """Return a chunker for one file."""

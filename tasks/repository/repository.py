@@ -42,7 +42,6 @@ class Repository:
         self._files = FileStore(backend, key, version=config.version, zstd=zstd)
         self._index = Index()
         self._chunkers = ChunkerFactory(config.chunker_polynomial)
-        self._zero_id: ID | None = None
         self._locks: list[Lock] = []
         self._reader = BlobReader(backend, key, self._index, zstd)
         self._writer = BlobWriter(
@@ -148,7 +147,7 @@ class Repository:
         upload that failed is raised here or there.
         """
         if id is None:
-            id = self._zero_chunk_id() if data is self._chunkers.zero_chunk else hash_of(data)
+            id = self._chunkers.zero_id if self._chunkers.is_zero_chunk(data) else hash_of(data)
         return self._writer.save(type, data, id)
 
     def flush(self) -> None:
@@ -262,11 +261,6 @@ class Repository:
     def _store_if_pending(self, kind: BlobType | None, ids: Sequence[ID]) -> None:
         if not self._writer.is_clean and any(self._writer.pending_length(kind, id_) is not None for id_ in ids):
             self.flush()
-
-    def _zero_chunk_id(self) -> ID:
-        if self._zero_id is None:
-            self._zero_id = hash_of(self._chunkers.zero_chunk)
-        return self._zero_id
 
     def _decode_tree(self, content: bytes, id_: ID) -> Tree:
         try:
