@@ -1,0 +1,231 @@
+"""Bring files back to a host, and take a restore back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from inventory.model import Host
+from tasks.archiver.manifest import read_manifest
+from tasks.errors import NotFound, RestoreRefused
+from tasks.events import HostDone, HostStarted, Reporter, silent
+from tasks.remote.filesystem import RemoteHost
+from tasks.repository.chunker import MIN_SIZE
+from tasks.repository.ids import short
+from tasks.repository.snapshot_file import Snapshot
+from tasks.restorer.items import RestorePlan
+from tasks.restorer.plan import RestoreRequest, build_plan
+from tasks.restorer.restorer import Restorer
+from tasks.restorer.result import RestoreResult
+from tasks.verbs.connection import connect
+from tasks.verbs.context import Context
+from tasks.verbs.orders import RestoreOrder, choose_snapshot, people_in, source_hosts, wanted
+from tasks.verbs.people import Person, covered_people
+from tasks.verbs.site_repository import OpenRepository, open_repository
+
+__all__ = ["RestoreOrder", "RestoreOutcome", "restore_host", "undo_restore"]
+
+#: Asked before anything is written: it may show the plan, and False ends the run there.
+Confirm = Callable[[RestorePlan], bool]
+
+
+def always(plan: RestorePlan) -> bool:
+    """Apply the plan, whatever it says: the order itself was the decision."""
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreOutcome:
+    """What a restore or an undo did; ``result`` is None when nothing was written."""
+
+    #: The computer that was written to, or would be.
+    host: str
+    plan: RestorePlan | None
+    result: RestoreResult | None
+    #: What ``undo_restore`` takes; empty when there is nothing to undo.
+    undo_id: str = ""
+    #: One sentence for a person.
+    message: str = ""
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything that was asked for stands on the host, or, not applied, would come to stand there."""
+        if self.result is not None:
+            return self.result.complete and not self.result.kept_newer
+        if self.plan is None:
+            return True
+        counts = self.plan.counts
+        troubled = counts.get("conflict", 0) + counts.get("skip", 0) + counts.get("keep-newer", 0)
+        return not (troubled or self.plan.unmatched)
+
+
+def restore_host(
+    context: Context,
+    order: RestoreOrder,
+    *,
+    report: Reporter = silent,
+    confirm: Confirm = always,
+    now: datetime | None = None,
+) -> RestoreOutcome:
+    """Restore what the order says: plan, confirm, keep a before-image, apply, verify by hash on the host.
+
+    What stands there already is not written again, so the same order twice restores once. Raises ``RestoreRefused`` for
+    an order that is not clear, and a ``FirstbellError`` when host or repository cannot be used.
+    """
+    names = source_hosts(context, order)
+    sites = {context.host(name).site for name in names}
+    if len(sites) != 1:
+        raise RestoreRefused(
+            f"{order.teacher} has computers at several schools: {', '.join(sorted(names))}", hint="Name one computer."
+        )
+    site = sites.pop()
+    with open_repository(context, site, host=names[0]) as opened:
+        snapshot = choose_snapshot(opened.repository, opened.snapshots(), names, order)
+        target = context.host(order.to_host or snapshot.hostname)
+        report(HostStarted(target.name, "restore"))
+        with connect(context, target) as remote:
+            run = _Restore(context, order, opened, snapshot, target, remote, report)
+            return run.run(confirm, now or datetime.now(UTC))
+
+
+class _Restore:
+    """One restore, with all that it needs open."""
+
+    def __init__(
+        self,
+        context: Context,
+        order: RestoreOrder,
+        opened: OpenRepository,
+        snapshot: Snapshot,
+        target: Host,
+        remote: RemoteHost,
+        report: Reporter,
+    ) -> None:
+        self.order = order
+        self.opened = opened
+        self.snapshot = snapshot
+        self.target = target
+        self.remote = remote
+        self.report = report
+        self.zone = ZoneInfo(context.config.site(target.site).time_zone)
+
+    def run(self, confirm: Confirm, now: datetime) -> RestoreOutcome:
+        repository, sink = self.opened.repository, self.remote.sink()
+        plan = build_plan(
+            repository, sink, self._request(), now=now.astimezone(self.zone), known_hashes=self._known_hashes()
+        )
+        if self.order.mode == "plan":
+            return RestoreOutcome(self.target.name, plan, None, message="only shown, nothing was written")
+        if not plan.writes:
+            return RestoreOutcome(self.target.name, plan, None, message=_nothing_to_write(plan))
+        if not confirm(plan):
+            return RestoreOutcome(self.target.name, plan, None, message="nothing was written")
+        result = Restorer(repository, sink, self.report, host=self.target.name).apply(plan)
+        self.report(HostDone(self.target.name, "restore", f"{result.restored} restored"))
+        return RestoreOutcome(self.target.name, plan, result)
+
+    def _request(self) -> RestoreRequest:
+        order, saved = self.order, people_in(self.opened.repository, self.snapshot)
+        chosen, include = wanted(order, saved, self.snapshot)
+        there = self._people_there(chosen)
+        target = self._target(saved, chosen, there)
+        return RestoreRequest(
+            snapshot=self.snapshot,
+            include=include,
+            exclude=order.exclude,
+            mode=order.mode if order.mode != "plan" else "apply",
+            target=target,
+            overwrite_newer=self._newer(there),
+            homes=tuple(person.home for person in saved),
+            stage_in={
+                old.home: person.desktop for old, person in there if order.mode == "stage" and person.desktop
+            },
+        )
+
+    def _people_there(self, chosen: Sequence[Person]) -> list[tuple[Person, Person]]:
+        """Return each person of the snapshot with the same person (or whom the order names) on the target."""
+        if not chosen:
+            return []
+        names = [self.order.to_teacher or person.name for person in chosen]
+        facts = self.remote.facts(names)
+        asked = self.target.model_copy(update={"teachers": tuple(dict.fromkeys(names))})
+        there = {person.name: person for person in covered_people(asked, facts)[0]}
+        pairs: list[tuple[Person, Person]] = []
+        for person, name in zip(chosen, names, strict=True):
+            found = there.get(name)
+            if found is not None:
+                pairs.append((person, found))
+            elif self.order.to_host is None and self.order.to_teacher is None:
+                # An account database that does not tell: the files go back to where they were.
+                pairs.append((person, person))
+            else:
+                raise RestoreRefused(
+                    f"{name} has no home on {self.target.name}",
+                    hint="Let them sign in there once, or name another account with --to-teacher.",
+                )
+        return pairs
+
+    def _target(
+        self, saved: Sequence[Person], chosen: Sequence[Person], there: Sequence[tuple[Person, Person]]
+    ) -> Mapping[bytes, bytes]:
+        order = self.order
+        if order.into is not None:
+            into = order.into.encode("utf-8", "surrogateescape").rstrip(b"/")
+            return {b"/": into or b"/"}
+        moved = {old.home: new.home for old, new in there}
+        if all(old == new for old, new in moved.items()) and order.to_host is None:
+            return {}
+        roots = [path.encode("utf-8", "surrogateescape") for path in self.snapshot.paths]
+        homes = [person.home for person in saved]
+        outside = [root for root in roots if not any(_inside(root, home) for home in homes)]
+        # What was in nobody's home goes to where it was; but not along with one teacher's files.
+        return {**moved, **({} if order.teacher else {root: root for root in outside})}
+
+    def _newer(self, there: Sequence[tuple[Person, Person]]) -> tuple[bytes, ...]:
+        found: list[bytes] = []
+        for text in self.order.overwrite_newer:
+            raw = text.encode("utf-8", "surrogateescape")
+            found += [raw] if raw.startswith(b"/") else [person.home + b"/" + raw for _, person in there]
+        return tuple(found)
+
+    def _known_hashes(self) -> Mapping[bytes, bytes]:
+        """Return the content hashes of files of several blobs, from the manifest; a snapshot of the stock client has none.
+
+        Of a file in one blob the hash is known anyway, so those stay out of memory.
+        """
+        try:
+            return {
+                entry.path: entry.sha256
+                for entry in read_manifest(self.opened.repository, self.snapshot)
+                if entry.sha256 is not None and entry.size >= MIN_SIZE
+            }
+        except NotFound:
+            return {}
+
+
+def _inside(path: bytes, folder: bytes) -> bool:
+    return path == folder or path.startswith(folder.rstrip(b"/") + b"/")
+
+
+def _nothing_to_write(plan: RestorePlan) -> str:
+    if plan.unmatched and not plan.items:
+        return f"the snapshot {short(plan.snapshot.id or b'')} has nothing of what was asked for"
+    return "nothing had to be written"
+
+
+def undo_restore(
+    context: Context,
+    host_name: str,
+    undo_id: str = "latest",
+    *,
+    report: Reporter = silent,
+    confirm: Confirm = always,
+    now: datetime | None = None,
+) -> RestoreOutcome:
+    """Take a restore back: put the before-image back, and remove what the restore brought and nobody changed since.
+
+    ``undo_id`` is what the restore told, or ``latest`` for the last one on this host.
+    """
+    raise RestoreRefused("there is no restore to undo")
