@@ -1,7 +1,7 @@
 """Start the helper on a host: find an interpreter, send it the helper, shake hands.
 
-Nothing is written to the host's disk. ``transport.start`` runs one line of POSIX shell, which finds a Python and replaces
-itself by it; that Python reads the helper's text from standard input and runs it.
+Nothing is written to the host's disk. ``transport.start`` runs one line of POSIX shell, which finds a Python and
+replaces itself by it; that Python reads the helper's text from standard input and runs it.
 """
 
 from __future__ import annotations
@@ -75,16 +75,17 @@ def launch(transport: Transport, *, become: str | None = None) -> tuple[Channel,
         with contextlib.suppress(HelperFailed):
             stream.write(source + encode_header({"t": "hello", "id": 0, "v": PROTOCOL_VERSION}, 0))
         begun = _after_noise(stream, token, transport.host)
-        if isinstance(begun, int):
-            if begun in (NO_INTERPRETER, NO_COMMAND) and transport.identity().kind == "ssh-host-key" and not become:
-                stream.close()
-                return _over_sftp(transport)
-            raise failure(begun, stream.error_text(), transport.host)
-        channel = StreamChannel(stream, transport.host, begun)
-        return channel, _greeting(channel, transport.host)
+        if not isinstance(begun, int):
+            channel = StreamChannel(stream, transport.host, begun)
+            return channel, _greeting(channel, transport.host)
+        error = failure(begun, stream.error_text(), transport.host)
     except BaseException:
         stream.close()
         raise
+    stream.close()
+    if begun in (NO_INTERPRETER, NO_COMMAND) and transport.identity().kind == "ssh-host-key" and not become:
+        return _over_sftp(transport)
+    raise error
 
 
 @cache

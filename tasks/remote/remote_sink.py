@@ -1,0 +1,267 @@
+"""A host's files for the restorer: ``restorer.sink.Sink`` over frames.
+
+What makes and removes things is gathered and sent before the next content or commit, in the order it was called; only
+hard links wait until the files they point to are in place. All results come with ``commit``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final, get_args
+
+from tasks.entries import Expected, Hashed, WriteReason, WriteResult, Zeros
+from tasks.errors import ProtocolError
+from tasks.remote.frames import MAX_PAYLOAD, Buffer, Frame, decode_path, encode_path
+from tasks.remote.paging import array, batches, dump, encode_paths
+from tasks.remote.rows import NameTable, expect_of, meta_of
+from tasks.remote.session import LARGE, Answer, Session
+from tasks.repository.tree import Node
+
+#: Paths in one ``stat`` or ``hash``.
+_ASKED: Final = 1000
+#: Things to make or remove that are sent at the latest together.
+_GATHERED: Final = 500
+#: A result is about so long, besides its path.
+_RESULT: Final = 150
+#: Largest metadata that goes into the header of ``put``, in characters; with a path of 4,096 bytes that fits.
+_SMALL_META: Final = 16 * 1024
+_MAX_ZERO: Final = 256 * 1024 * 1024
+_ZEROS: Final = bytes(MAX_PAYLOAD)
+
+_REASONS: Final = frozenset(get_args(WriteReason))
+
+
+class RemoteSink:
+    """Writes a host's files; for one thread."""
+
+    def __init__(self, session: Session, names: NameTable) -> None:
+        self._session = session
+        self._names = names
+        self._gathered: list[str] = []
+        self._gathered_kind = ""
+        self._hardlinks: list[str] = []
+        self._answers: deque[Answer] = deque()
+        self._files = 0
+        self._paths: dict[int, bytes] = {}
+
+    def stat(self, paths: Sequence[bytes]) -> list[Node | None]:
+        """Return what stands at each path now, or None for nothing, or nothing that the account may see."""
+        self._flush()
+        asked = [self._session.request("stat", None, array(group)) for group in batches(encode_paths(paths), _ASKED)]
+        found: list[Node | None] = []
+        for answer in asked:
+            for frame in answer:
+                self._names.learn(frame.header)
+                found.extend(None if row is None else self._names.node(row) for row in _array(frame))
+        if len(found) != len(paths):
+            raise ProtocolError(f"the helper answered for {len(found)} of {len(paths)} paths")
+        return found
+
+    def hash(self, paths: Sequence[bytes]) -> Iterator[Hashed]:
+        """Yield the SHA-256 of each file as the host reads it now, in the order asked."""
+        self._flush()
+        waiting: deque[tuple[Answer, int]] = deque()
+        groups = batches(encode_paths(paths), _ASKED)
+        start = 0
+        while True:
+            # One request ahead, so that the host does not wait for us.
+            while len(waiting) < 2 and (group := next(groups, None)) is not None:
+                waiting.append((self._session.request("hash", None, array(group)), len(group)))
+            if not waiting:
+                return
+            answer, count = waiting.popleft()
+            yield from _hashes(answer, paths[start : start + count])
+            start += count
+
+    def allow(self, plan_digest: str, roots: Sequence[bytes]) -> None:
+        """Permit writing below ``roots`` for the plan with this digest."""
+        document = {"roots": [encode_path(root) for root in roots]}
+        self._session.request("allow-write", {"plan": plan_digest}, dump(document).encode("ascii")).wait()
+
+    def make(
+        self, path: bytes, node: Node, *, hardlink_to: bytes | None = None, expected: Expected | None = None
+    ) -> None:
+        """Create a folder, symlink, FIFO or hard link; the result comes with the next ``commit``.
+
+        What stands there already, alike, is left as it is. Something else is a conflict, unless it is as ``expected``:
+        then it is replaced. Anything but the four is ``unsupported``.
+        """
+        item: dict[str, Any] = {"op": node.type, "path": encode_path(path), "meta": meta_of(node)}
+        if expected is not None:
+            item["expect"] = expect_of(expected)
+        if hardlink_to is not None:
+            item.update(op="hardlink", target=encode_path(hardlink_to), meta={})
+            self._hardlinks.append(dump(item))
+            return
+        if node.type == "symlink":
+            item["target"] = encode_path(node.linktarget)
+        self._gather("make", item)
+
+    def remove(self, path: bytes, expected: Expected) -> None:
+        """Remove a file or an empty folder if it is still as ``expected``; the result comes with ``commit``."""
+        self._gather("remove", {"path": encode_path(path), "expect": expect_of(expected)})
+
+    def write_file(
+        self, path: bytes, node: Node, expected: Expected | None, content: Iterable[bytes | memoryview | Zeros]
+    ) -> None:
+        """Write a file's content under a temporary name beside ``path``; ``commit`` renames it.
+
+        Pieces must not change after they are given. When ``content`` raises, the file is given up and there is no
+        result for it.
+        """
+        self._flush()
+        self._files += 1
+        number = self._files
+        self._paths[number] = path
+        last: dict[str, Any] = {"meta": meta_of(node), "expect": expect_of(expected)}
+        fields: dict[str, Any] = {"file": number, "path": encode_path(path)}
+        digest = hashlib.sha256()
+        begun = False
+        try:
+            pieces = iter(content)
+            first = next(pieces, b"")
+            second = next(pieces, None)
+            if second is None and not isinstance(first, Zeros) and len(first) <= MAX_PAYLOAD:
+                self._put(fields, first, last)
+                return
+            for piece in _chain(first, second, pieces):
+                for extra, payload in _frames(piece):
+                    self._session.stream("write", {**fields, **extra}, payload)
+                    _update(digest, extra.get("zero", 0), payload)
+                    if not begun:
+                        begun = True
+                        del fields["path"]
+        except BaseException:
+            del self._paths[number]
+            if begun:
+                self._session.stream("finish", fields, b'{"abort":true}')
+            raise
+        last["sha256"] = digest.hexdigest()
+        self._session.stream("finish", fields, dump(last).encode("ascii"))
+
+    def _put(self, fields: dict[str, Any], content: Buffer, last: dict[str, Any]) -> None:
+        last["sha256"] = hashlib.sha256(content).hexdigest()
+        document = dump(last)
+        if len(document) <= _SMALL_META:
+            self._session.stream("put", {**fields, **last}, content)
+            return
+        if len(content):
+            self._session.stream("write", fields, content)
+            del fields["path"]
+        self._session.stream("finish", fields, document.encode("ascii"))
+
+    def commit(self) -> list[WriteResult]:
+        """Make all since the last commit durable, rename it into place, and return one result per path."""
+        self._flush()
+        self._answers.append(self._session.request("commit"))
+        if self._hardlinks:
+            links, self._hardlinks = self._hardlinks, []
+            for group in batches(links, _GATHERED):
+                self._request("make", group)
+            self._answers.append(self._session.request("commit"))
+        results: list[WriteResult] = []
+        while self._answers:
+            results.extend(self._results(self._answers.popleft()))
+        if self._paths:
+            raise ProtocolError(f"the helper gave no result for {len(self._paths)} files")
+        return results
+
+    def set_metadata(self, items: Sequence[tuple[bytes, Node]]) -> list[WriteResult]:
+        """Set mode, owner, times and extended attributes, in the order given: folders after their children."""
+        self._flush()
+        texts = (dump({"path": encode_path(path), "meta": meta_of(node)}) for path, node in items)
+        asked = [self._session.request("meta", None, array(group)) for group in batches(texts, _GATHERED)]
+        return [result for answer in asked for result in self._results(answer)]
+
+    def _gather(self, kind: str, item: dict[str, Any]) -> None:
+        if kind != self._gathered_kind or len(self._gathered) >= _GATHERED:
+            self._flush()
+        self._gathered_kind = kind
+        self._gathered.append(dump(item))
+
+    def _flush(self) -> None:
+        gathered, self._gathered = self._gathered, []
+        for group in batches(gathered):
+            self._request(self._gathered_kind, group)
+
+    def _request(self, kind: str, group: list[str]) -> None:
+        weight = min(LARGE, sum(len(item) for item in group) + _RESULT * len(group))
+        self._answers.append(self._session.request(kind, None, array(group), weight=weight))
+
+    def _results(self, answer: Answer) -> Iterator[WriteResult]:
+        for frame in answer:
+            for result in _array(frame):
+                yield self._result(result)
+
+    def _result(self, result: dict[str, Any]) -> WriteResult:
+        try:
+            path = decode_path(result["path"]) if "path" in result else self._paths.pop(result["file"])
+            reason = result.get("reason", "")
+            if reason not in _REASONS:
+                raise ProtocolError(f"not a reason of a result: {reason!r}")
+            digest = result.get("sha256")
+            return WriteResult(
+                path, bool(result["ok"]), reason, result.get("detail", ""), bytes.fromhex(digest) if digest else None
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ProtocolError(f"not a result: {str(result)[:200]}") from error
+
+
+def _array(frame: Frame) -> list[Any]:
+    try:
+        document = json.loads(bytes(frame.payload))
+    except ValueError as error:
+        raise ProtocolError("the payload of a frame is not JSON") from error
+    if frame.type != "item" or not isinstance(document, list):
+        raise ProtocolError(f"a {frame.type!r} frame does not hold a list")
+    return document
+
+
+def _hashes(answer: Answer, paths: Sequence[bytes]) -> Iterator[Hashed]:
+    index = -1
+    for index, frame in enumerate(answer):
+        header = frame.header
+        if header.get("file") != index or index >= len(paths):
+            raise ProtocolError(f"file {header.get('file')!r} came where {index} was due")
+        if frame.type == "item":
+            yield Hashed(paths[index], header["size"], header["mtime"], bytes.fromhex(header["sha256"]))
+        else:
+            detail = str(header.get("detail") or header.get("reason", ""))
+            yield Hashed(paths[index], 0, 0, None, detail)
+    if index + 1 != len(paths):
+        raise ProtocolError(f"the helper answered for {index + 1} of {len(paths)} files")
+
+
+def _chain(
+    first: bytes | memoryview | Zeros, second: bytes | memoryview | Zeros | None, rest: Iterator[Any]
+) -> Iterator[bytes | memoryview | Zeros]:
+    yield first
+    if second is not None:
+        yield second
+        yield from rest
+
+
+def _frames(piece: bytes | memoryview | Zeros) -> Iterator[tuple[dict[str, Any], Buffer]]:
+    """Yield what a piece of content puts into the headers of its frames, and their payloads."""
+    if isinstance(piece, Zeros):
+        left = piece.length
+        while left > 0:
+            yield {"zero": min(left, _MAX_ZERO)}, b""
+            left -= _MAX_ZERO
+    elif len(piece) <= MAX_PAYLOAD:
+        if len(piece):
+            yield {}, piece
+    else:
+        view = memoryview(piece)
+        for start in range(0, len(view), MAX_PAYLOAD):
+            yield {}, view[start : start + MAX_PAYLOAD]
+
+
+def _update(digest: Any, zeros: int, payload: Buffer) -> None:
+    digest.update(payload)
+    while zeros > 0:
+        digest.update(memoryview(_ZEROS)[: min(zeros, MAX_PAYLOAD)])
+        zeros -= MAX_PAYLOAD
