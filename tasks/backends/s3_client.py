@@ -164,8 +164,9 @@ class _NamedPayloadAuth(S3SigV4Auth):
         return found[1] if found else str(super().payload(request))
 
 
-def _choose_signature(signature_version: object, **_: Any) -> str | None:
-    return _SIGNATURE if signature_version == "s3v4" else None
+def _choose_signature(signature_version: object, signing_name: str, **_: Any) -> str | None:
+    """Answer botocore's question: ours for the plain S3 signature, botocore's choice for any other, as of S3 Express."""
+    return _SIGNATURE if signature_version in {"v4", "s3v4"} and signing_name == "s3" else None
 
 
 def _quiet_botocore() -> None:

@@ -126,7 +126,7 @@ def test_denied_has_a_cure(tmp_path: Path) -> None:
         "from tasks.errors import Denied\n"
         "if os.geteuid() == 0: os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
         "store = LocalBackend(Path(sys.argv[1]))\n"
-        "for call in (lambda: store.load('config'), lambda: store.save('new/x', b''), lambda: [*store.list('locks/')]):\n"
+        "for call in (lambda: store.load('config'), lambda: store.save('x/y', b''), lambda: [*store.list('locks/')]):\n"
         "    try: call()\n"
         "    except Denied as error: print(error.hint)\n"
     )
