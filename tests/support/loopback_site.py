@@ -61,6 +61,7 @@ class LoopbackSite:
     def add_host(self, name: str, teacher: str, home: Path, **more: Any) -> None:
         """Add a computer whose one teacher has ``home``."""
         self.hosts[name] = {
+            "address": "127.0.0.1",
             "groups": ["room-12"],
             "teachers": [teacher],
             "homes": {teacher: str(home)},
@@ -71,7 +72,7 @@ class LoopbackSite:
 
     def write_inventory(self) -> None:
         """Write the inventory as it stands."""
-        defaults: dict[str, Any] = {"site": "north", "address": "127.0.0.1", "transport": self.transport}
+        defaults: dict[str, Any] = {"site": "north", "transport": self.transport}
         if self.sshd is not None:
             defaults |= {
                 "port": self.sshd.port,
