@@ -35,19 +35,16 @@ def edit_entries(text: str, entries: Mapping[str, Mapping[str, Any]]) -> str:
     A file that cannot be changed in place (its entries share a line, or an anchor goes with a replaced entry) is
     written anew as a whole, without its comments.
     """
-    before = parse_yaml(text.encode()).content or {}
+    before = _entries(text)
     wanted = {**before, **entries}
+    anew = "".join(render_entry(name, content) for name, content in wanted.items())
     edited = _edited(text, before, entries)
-    if parse_yaml(edited.encode()).content == _normal(wanted):
-        return edited
-    return "".join(render_entry(name, content or {}) for name, content in wanted.items())
+    return edited if _entries(edited) == _entries(anew) else anew
 
 
-def _normal(content: Mapping[str, Any]) -> dict[str, Any]:
-    text = "".join(render_entry(name, entry or {}) for name, entry in content.items())
-    found: dict[str, Any] = parse_yaml(text.encode()).content or {}
-    # an entry written as {} and one without a value are not the same to YAML, but to us
-    return {name: entry if entry is not None else content[name] for name, entry in found.items()}
+def _entries(text: str) -> dict[str, Any]:
+    """Return the entries of a text; one without keys is an empty one."""
+    return {name: content or {} for name, content in (parse_yaml(text.encode()).content or {}).items()}
 
 
 def _edited(text: str, before: Mapping[str, Any], entries: Mapping[str, Mapping[str, Any]]) -> str:
