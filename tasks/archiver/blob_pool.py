@@ -50,9 +50,12 @@ class BlobPool:
         return self._submit(lambda: self._save_tree(data, id_), len(data), small=len(data) < SMALL)
 
     def close(self) -> None:
-        """Drop what has not begun, wait for what has, and end the threads."""
+        """Store what was handed over, unless storing fails, and end the threads.
+
+        Also when the run failed, for what was read from a host that is gone now need not be read again.
+        """
         for executor in (self._executor, self._lane):
-            executor.shutdown(wait=True, cancel_futures=True)
+            executor.shutdown(wait=True, cancel_futures=self._error is not None)
 
     def _submit(self, job: Callable[[], None], size: int, *, small: bool) -> Future[None]:
         with self._room:

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from configs.errors import ConfigError
-from tasks.entries import Rule
+from tasks.entries import Rule, Skipped
 
-#: The rule that covers sockets, FIFOs and devices: they hold no content, and a program makes them anew.
-SPECIAL_RULE: Final = "special"
 #: Virtual machine images of at least this many bytes are left out by default.
 VM_LIMIT: Final = 4 * 1024**3
 
@@ -24,7 +23,8 @@ _ANY: Final = r"[\s\S]*"
 
 #: What holds on every host without being asked for: the archiver and the host themselves say so.
 STANDING_RULES: Final = (
-    Rule(SPECIAL_RULE, "a socket, FIFO or device: it holds no content, and its program makes it anew"),
+    Rule("special", "a socket, FIFO or device: it holds no content, and its program makes it anew"),
+    Rule("cloud-only", "only a placeholder is on this computer: the content is in the cloud, where it stays"),
     Rule("other-filesystem", "another disk or network folder is mounted here: it is not part of this computer"),
     Rule("virtual-filesystem", "the system's own view of itself (such as /proc), not files on a disk"),
 )
@@ -52,6 +52,13 @@ def default_rules(platform: str, *, vm_limit: int | None = VM_LIMIT) -> tuple[Ru
         min_size=vm_limit,
     )
     return (*own, *_EVERYWHERE, machines)
+
+
+def with_standing_rule(skip: Skipped) -> Skipped:
+    """Return the skip with the rule that covers its reason on every host, if one does and none is named."""
+    if skip.reason in ("special", "cloud-only") and not skip.rule:
+        return replace(skip, rule=skip.reason)
+    return skip
 
 
 def _folders(id_: str, reason: str, *patterns: str) -> Rule:

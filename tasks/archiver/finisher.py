@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tasks.archiver.excludes import with_standing_rule
 from tasks.archiver.fetcher import Fetcher
 from tasks.archiver.listing import Listing
 from tasks.archiver.manifest import ManifestWriter, saved_line, skipped_line
@@ -68,7 +69,7 @@ class Finisher:
         for job in file.jobs:
             job.result()
         if file.skipped is not None or file.end is None:
-            self._leave_out(file, file.skipped or Skipped(file.path, "unreadable"))
+            self._leave_out(file, with_standing_rule(file.skipped or Skipped(file.path, "unreadable")))
             return True
         sha256 = _sha256(file)
         told = file.end.sha256

@@ -6,9 +6,9 @@ from collections import deque
 from datetime import datetime, timedelta
 from typing import Final
 
-from tasks.archiver.excludes import SPECIAL_RULE
+from tasks.archiver.excludes import with_standing_rule
 from tasks.archiver.fetcher import Fetcher
-from tasks.archiver.manifest import FOLDER, ParentManifest, child_head, path_head, saved_line, skipped_line
+from tasks.archiver.manifest import FOLDER, PART, ParentManifest, child_head, path_head, saved_line, skipped_line
 from tasks.archiver.parent_trees import ParentTrees
 from tasks.archiver.pending import PendingFile
 from tasks.archiver.source import Directory, Skipped
@@ -29,6 +29,8 @@ Event = str | PendingFile | tuple[Skipped, str] | Folder
 #: have changed once more within the same tick of its mtime (a second over SFTP); clocks may differ by as much.
 RACY: Final = timedelta(minutes=1)
 _EMPTY: Final = hash_of(b"")
+_OWN: Final = b"/" + FOLDER
+_SLASH: Final = ord("/")
 
 
 class Listing:
@@ -44,12 +46,15 @@ class Listing:
         self._parent_root = parent.tree if parent is not None else None
         self._trusted_before_ns = _nanoseconds(parent.time - RACY) if parent is not None else 0
         self._open: list[Folder] = []
+        self._held: list[Skipped] = []
         #: The first name seen of each inode that has several, and how many are still to come.
         self._twins: dict[tuple[int, int], tuple[PendingFile, int]] = {}
         self.root: Folder | None = None
 
     def take(self, listed: Directory | Skipped) -> None:
         """Take what the walk yields next. Raises ``ProtocolError`` when it cannot follow what came before."""
+        if listed.path.startswith(_OWN) and (len(listed.path) == len(_OWN) or listed.path[len(_OWN)] == _SLASH):
+            return  # told with the root folder
         if isinstance(listed, Skipped):
             self._take_skip(listed)
         else:
@@ -57,6 +62,7 @@ class Listing:
 
     def finish(self) -> Folder:
         """The walk is over: close what is open, and return the root folder, which is left for the caller to close."""
+        self._tell_held()
         self._unwind(b"/")
         if self.root is None:
             # Not one root is there; the snapshot says so, and holds what firstbell adds.
@@ -66,14 +72,32 @@ class Listing:
 
     def _take_skip(self, skip: Skipped) -> None:
         above, _, name = skip.path.rpartition(b"/")
-        if self._open and any(folder.path == (above or b"/") for folder in self._open):
-            self._unwind(above or b"/")
-            # A folder that was listed and cannot be read does not follow any more; a skip of a file or symlink that
-            # was listed tells of a part that is missing (an extended attribute), and the rest of it stays.
-            if self._open[-1].awaited.pop(name, None) is None and name in self._open[-1].listed:
-                self.events.append((skip, ""))
-                return
-        self.events.append((skip, skipped_line(path_head(skip.path), "", 0, skip)))
+        above = above or b"/"
+        if any(folder.path == above for folder in self._open):
+            self._tell_held()
+            self._unwind(above)
+            folder = self._open[-1]
+            # A folder that was listed and cannot be read does not follow any more.
+            if folder.awaited.pop(name, None) is not None:
+                self._tell(skip, "dir")
+            else:
+                self._tell(skip, PART if name in folder.listed else "")
+        else:
+            # The host tells what it leaves out of a folder before it tells the folder.
+            self._held.append(skip)
+
+    def _tell_held(self, folder: Folder | None = None) -> None:
+        """Tell the skips that were told before their folder, which is this one, if it came at all."""
+        for skip in self._held:
+            above, _, name = skip.path.rpartition(b"/")
+            listed = folder is not None and folder.path == (above or b"/") and name in folder.listed
+            self._tell(skip, PART if listed else "")
+        self._held = []
+
+    def _tell(self, skip: Skipped, type_: str) -> None:
+        """Tell a skip; of a part when the rest is saved: an extended attribute is lost, or all but a root in it."""
+        skip = with_standing_rule(skip)
+        self.events.append((skip, skipped_line(path_head(skip.path), type_, 0, skip)))
 
     def _take_folder(self, listed: Directory) -> None:
         folder = self._enter(listed.path)
@@ -81,6 +105,7 @@ class Listing:
         children = listed.children
         names = [node.name for node in children]
         folder.listed = set(names)
+        self._tell_held(folder)
         if names != sorted(folder.listed):
             children = self._put_in_order(folder, children)
         for node in children:
@@ -120,7 +145,7 @@ class Listing:
         kept: dict[bytes, Node] = {}
         for node in children:
             if node.name in kept:
-                self._leave_out(folder, node, Skipped(folder.prefix + node.name, "name", detail="listed twice"))
+                self._leave_out(node, Skipped(folder.prefix + node.name, "name", detail="listed twice"))
             else:
                 kept[node.name] = node
         return [kept[name] for name in sorted(kept)]
@@ -129,9 +154,9 @@ class Listing:
         name = node.name
         kind = node.type
         if b"/" in name or b"\0" in name or name in (b"", b".", b".."):
-            self._leave_out(folder, node, Skipped(folder.prefix + name, "name", detail="no name that a file can have"))
+            self._leave_out(node, Skipped(folder.prefix + name, "name", detail="no name that a file can have"))
         elif folder.above is None and name == FOLDER:
-            self._leave_out(folder, node, Skipped(folder.prefix + name, "name", detail="firstbell keeps its own here"))
+            self._leave_out(node, Skipped(folder.prefix + name, "name", detail="firstbell keeps its own here"))
         elif kind == "file":
             self._take_file(folder, node, head)
         elif kind == "dir":
@@ -141,10 +166,11 @@ class Listing:
             folder.nodes.append(node)
             self.events.append(saved_line(head, "symlink", 0, None))
         else:
-            self._leave_out(folder, node, Skipped(folder.prefix + name, "special", SPECIAL_RULE, f"a {kind}"))
+            self._leave_out(node, Skipped(folder.prefix + name, "special", detail=f"it is a {kind}"))
 
-    def _leave_out(self, folder: Folder, node: Node, skip: Skipped) -> None:
+    def _leave_out(self, node: Node, skip: Skipped) -> None:
         kind = node.type if node.type in ("file", "dir", "symlink") else ""
+        skip = with_standing_rule(skip)
         self.events.append((skip, skipped_line(path_head(skip.path), kind, node.size, skip)))
 
     def _take_file(self, folder: Folder, node: Node, head: str) -> None:

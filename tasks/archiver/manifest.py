@@ -1,7 +1,8 @@
 """``/.firstbell/manifest.jsonl``: one line for each path of a snapshot, in the order of the walk.
 
 A line is a JSON object: ``path`` (text, or ``{"b64": ...}`` of its bytes where it is not UTF-8), ``type`` (``file``,
-``dir``, ``symlink``, or empty where the host did not say), ``size`` in bytes, ``sha256`` of a file's content in hex or
+``dir``, ``symlink``, empty where the host did not say, or ``part``: something of that path is missing, such as an
+extended attribute, and the rest has a line of its own), ``size`` in bytes, ``sha256`` of a file's content in hex or
 null, ``status`` (``saved``, ``skipped``, or ``changed``: saved as it was at the last of several reads, each of which
 saw it change), and for the latter two ``reason``, ``rule`` and ``detail``. Nothing in it depends on when or how a run
 went, so an unchanged host gives the same bytes again.
@@ -27,6 +28,9 @@ from tasks.repository.tree import Node
 #: The folder at the top of every snapshot that holds what firstbell adds, and the manifest in it.
 FOLDER: Final = b".firstbell"
 MANIFEST: Final = b"manifest.jsonl"
+
+#: The ``type`` of a line about a part of what its path has.
+PART: Final = "part"
 
 Status = Literal["saved", "skipped", "changed"]
 
@@ -195,7 +199,7 @@ class ParentManifest:
         """Return the hash of the file whose line begins with ``head``, or None when the manifest does not tell."""
         if not self._content:
             return None
-        needle = b"\n" + head.encode() + b","
+        needle = b"\n" + head.encode() + b',"type":"file",'
         line = self._search(needle)
         if line is None and self._restarts < self._RESTARTS:
             self._restarts += 1
