@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from configs.problems import did_you_mean
 from configs.values import placeholders
 
@@ -46,10 +48,17 @@ def check_exclude(value: str) -> str:
     """Return a pattern to leave out unchanged.
 
     Raises:
-        ValueError: it is empty, or spells a home in the manner of ``include``, which would match nothing.
+        ValueError: it is empty, or spells a home in the manner of ``include``, which would match nothing, or has what
+            other programs' patterns know and these do not.
     """
     if not value.strip():
         msg = "an empty pattern leaves out nothing; remove it"
+        raise ValueError(msg)
+    if value.startswith("!"):
+        msg = f"'{value}': an exclude cannot be taken back; write '\\!' for the character"
+        raise ValueError(msg)
+    if re.search(r"(?<!\\)\[", value):
+        msg = f"'{value}': there are no sets of characters; write '\\[' for the character"
         raise ValueError(msg)
     if any(name in FOLDER_PLACEHOLDERS for name in placeholders(value)):
         msg = f"'{value}': patterns have no placeholders; write '~/' for every teacher's home"

@@ -7,7 +7,6 @@ Every problem of a pass is told at once. The first pass is about shape (unknown 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,6 @@ from configs.yaml_file import read_yaml
 #: Where the configuration lies when neither the caller nor FIRSTBELL_CONFIG says so.
 DEFAULT_PATH = Path("configs/app.yaml")
 _SITE_KEYS = ("site", "group", "host")
-_STAGING_KEYS = ("date", "time", "host")
 
 
 def load_config(path: Path | str | None = None, environ: Mapping[str, str] | None = None) -> AppConfig:
@@ -71,7 +69,7 @@ def check_consistency(config: AppConfig) -> list[Problem]:
     return [
         *_pattern_problems(config),
         *_site_problems(config),
-        *_restore_problems(config),
+        *_shared_repository_problems(config),
     ]
 
 
@@ -111,8 +109,6 @@ def _named_by(origins: Mapping[tuple[str, ...], str], path: tuple[str, ...]) -> 
 def _patterns(config: AppConfig) -> Iterator[tuple[str, str | None, tuple[str, ...]]]:
     yield "repository.location", config.repository.location, _SITE_KEYS
     yield "repository.password", config.repository.password, _SITE_KEYS
-    yield "records.location", config.records.location, _SITE_KEYS
-    yield "restore.staging_folder", config.restore.staging_folder, _STAGING_KEYS
     for name, site in config.sites.items():
         yield f"sites.{name}.repository.location", site.repository.location, _SITE_KEYS
         yield f"sites.{name}.repository.password", site.repository.password, _SITE_KEYS
@@ -155,9 +151,26 @@ def _location_text(pattern: str, site: str) -> str:
     return location_problem(expand(pattern, {"site": site, "group": "group", "host": "host"})) or ""
 
 
-def _restore_problems(config: AppConfig) -> Iterator[Problem]:
-    if re.search(r"[/\0]", config.restore.staging_folder):
-        yield Problem("restore.staging_folder", "this is the name of one folder, without '/'")
+def _shared_repository_problems(config: AppConfig) -> Iterator[Problem]:
+    """Yield sites that share a repository and differ in what holds for a repository as a whole."""
+    first: dict[str, str] = {}
+    for name, site in config.sites.items():
+        pattern = site.repository.location or config.repository.location
+        if pattern is None or not set(placeholders(pattern)) <= set(_SITE_KEYS):
+            continue
+        location = expand(pattern, {"site": name, "group": "{group}", "host": "{host}"}).rstrip("/")
+        other = first.setdefault(location, name)
+        if config.retention_for(name) != config.retention_for(other):
+            text = f"this site shares the repository {location} with '{other}', so both must have the same retention"
+            yield Problem(f"sites.{name}.retention", text)
+        if _password(config, name) != _password(config, other):
+            text = f"this site shares the repository {location} with '{other}', so both must have the same password"
+            yield Problem(f"sites.{name}.repository.password", text)
+
+
+def _password(config: AppConfig, site: str) -> str:
+    reference = config.site(site).repository.password or config.repository.password
+    return reference.replace("{site}", site)
 
 
 def _is_time_zone(name: str) -> bool:

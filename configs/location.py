@@ -1,4 +1,4 @@
-"""Locations of repositories, as text: what may be written, and what lies beside one."""
+"""Locations of repositories, as text."""
 
 from __future__ import annotations
 
@@ -6,20 +6,6 @@ import re
 
 #: A bucket's name, AWS's rules without the rare ones: lower case, digits, ``-`` and ``.``, 3 to 63 characters.
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
-
-
-def records_beside(location: str) -> str:
-    """Return where the records of a repository lie: ``.../repository`` -> ``.../records``, else ``...-records``.
-
-    Right in a bucket they get a folder beside restic's own, which restic ignores.
-    """
-    stem = location.rstrip("/")
-    parent, slash, last = stem.rpartition("/")
-    if last == "repository" and parent:
-        return f"{parent}/records"
-    if bucket_of(stem) == last and slash:
-        return f"{stem}/records"
-    return f"{stem}-records"
 
 
 def bucket_of(location: str) -> str | None:

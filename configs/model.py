@@ -15,7 +15,6 @@ from configs.base import Model
 from configs.duration import Duration
 from configs.errors import ConfigError
 from configs.folders import check_exclude, check_folder, text_or_advice
-from configs.location import records_beside
 from configs.values import DurationText, Name, SecretReference, Size, expand
 
 #: Where the repository lies unless the configuration says otherwise: one bucket per school.
@@ -24,12 +23,6 @@ DEFAULT_PASSWORD = "env:FIRSTBELL_PASSWORD"  # noqa: S105 - a reference, not a p
 _LIMITS = frozenset({"max_file_size", "virtual_machines_over"})
 
 
-def _off_is_a_word(value: object) -> object:
-    """Return ``off`` for the false that other YAML readers make of it."""
-    return "off" if value is False else value
-
-
-Compression = Annotated[Literal["auto", "off", "max"], BeforeValidator(_off_is_a_word)]
 Folder = Annotated[str, BeforeValidator(text_or_advice), AfterValidator(check_folder)]
 Exclude = Annotated[str, AfterValidator(check_exclude)]
 Count = Annotated[int, Field(ge=0)]
@@ -54,24 +47,6 @@ class RepositoryConfig(Model):
             "copy of the password outside of firstbell. `{site}` is filled in."
         ),
         examples=["env:FIRSTBELL_PASSWORD", "file:/etc/firstbell/{site}.password", "block:secret/{site}-repository"],
-    )
-    compression: Compression = Field(
-        default="auto",
-        description="How hard to compress: `auto` is right nearly always, `max` is slower and a little smaller, `off`.",
-        examples=["auto"],
-    )
-
-
-class RecordsConfig(Model):
-    """Where the records lie: undo documents and what else is kept beside the snapshots."""
-
-    location: str | None = Field(
-        default=None,
-        description=(
-            "Where the records lie, a pattern as for the repository. `null` means beside the repository: the last "
-            "part of its location `repository` becomes `records`, any other last part gets `-records` appended."
-        ),
-        examples=["s3://firstbell-{site}/records"],
     )
 
 
@@ -152,20 +127,6 @@ class SnapshotConfig(Model):
     )
 
 
-class RestoreConfig(Model):
-    """How a restore puts files back."""
-
-    staging_folder: str = Field(
-        default="Restored {date}",
-        min_length=1,
-        description=(
-            "Name of the folder on the desktop that a restore in mode `stage` fills. `{date}` and `{time}` are when "
-            "the restore began, `{host}` is the computer the files come from."
-        ),
-        examples=["Restored {date}"],
-    )
-
-
 class RetentionConfig(Model):
     """Which snapshots `firstbell forget` keeps, for each host. The rules add up, as restic's do.
 
@@ -205,7 +166,6 @@ class SiteRepository(Model):
     password: SecretReference | None = Field(
         default=None, description="Reference to this repository's password.", examples=["block:secret/north-repository"]
     )
-    compression: Compression | None = Field(default=None, description="How hard to compress.", examples=["max"])
 
 
 class SiteSnapshot(Model):
@@ -252,9 +212,7 @@ class RepositoryPlace:
     """One repository with every placeholder filled in; ``password`` is still a reference."""
 
     location: str
-    records: str
     password: str
-    compression: Literal["auto", "off", "max"]
 
 
 class AppConfig(Model):
@@ -263,10 +221,8 @@ class AppConfig(Model):
     repository: RepositoryConfig = Field(
         default=RepositoryConfig(), description="Where the snapshots are stored, and how."
     )
-    records: RecordsConfig = Field(default=RecordsConfig(), description="Where the records lie.")
     s3: S3Config = Field(default=S3Config(), description="How to reach the S3 store.")
     snapshot: SnapshotConfig = Field(default=SnapshotConfig(), description="What a snapshot takes along.")
-    restore: RestoreConfig = Field(default=RestoreConfig(), description="How a restore puts files back.")
     retention: RetentionConfig = Field(default=RetentionConfig(), description="Which snapshots are kept.")
     sites: Mapping[Name, SiteConfig] = Field(
         default={},
@@ -293,14 +249,7 @@ class AppConfig(Model):
                 f"site '{site}' has no repository", hint="Set 'repository.location' for all sites or for this one."
             )
         names = {"site": site, "group": group, "host": host}
-        location = _filled(pattern, names)
-        records = self.records.location
-        return RepositoryPlace(
-            location=location,
-            records=records_beside(location) if records is None else _filled(records, names),
-            password=_filled(own.password or self.repository.password, names),
-            compression=own.compression or self.repository.compression,
-        )
+        return RepositoryPlace(_filled(pattern, names), _filled(own.password or self.repository.password, names))
 
     def snapshot_for(self, site: str) -> SnapshotConfig:
         """Return what a snapshot of this site takes along: the site's values over the common ones, excludes joined."""

@@ -38,7 +38,6 @@ def test_all_problems_of_shape_at_once(tmp_path: Path) -> None:
 repository:
   location: "s3://firstbell-{site}/repository"
   password: correct horse battery staple
-  compression: fastest
 retention:
   keep_dayly: 3
   keep_last: -1
@@ -46,10 +45,10 @@ retention:
   keep_within: 3 fortnights
 snapshot:
   include: [Documents, "{home}", {desktop}, "{hoem}/x"]
-  exclude: ["{home}/Downloads"]
+  exclude: ["{home}/Downloads", "!keep", "[ab].iso"]
   max_file_size: 2 gigs
   default_excludes: perhaps
-restore: Restored
+s3: on
 sites:
   north:
     repositry: {}
@@ -60,19 +59,20 @@ spool: {}
     assert (
         refused(path)
         == """\
-app.yaml: 16 problems
+app.yaml: 17 problems
   At 'repository.password': this is not a reference to a secret. Put the secret into an environment variable and write \
 'env:NAME', into a file only its owner can read and write 'file:/path/to/it', or into a Prefect secret block and write \
 'block:secret/name'
-  At 'repository.compression': this must be one of 'auto', 'off' or 'max'
+  At 's3': here belong indented lines 'key: value'
   At 'snapshot.include.0': 'Documents' is no full path; begin with '{home}/' or with '/'
   At 'snapshot.include.2': put this into quotes: "{desktop}"
   At 'snapshot.include.3': unknown placeholder '{hoem}'; here there are {home}, {user}, {desktop}, {documents}, \
 {downloads}, {pictures}, {music}, {videos}. Did you mean 'home'?
   At 'snapshot.exclude.0': '{home}/Downloads': patterns have no placeholders; write '~/' for every teacher's home
+  At 'snapshot.exclude.1': '!keep': an exclude cannot be taken back; write '\\!' for the character
+  At 'snapshot.exclude.2': '[ab].iso': there are no sets of characters; write '\\[' for the character
   At 'snapshot.default_excludes': this must be true or false
   At 'snapshot.max_file_size': '2 gigs' is not a size; write for example '2 GiB', '500 MiB' or a number of bytes
-  At 'restore': here belong indented lines 'key: value'
   At 'retention.keep_last': this must be at least 0
   At 'retention.keep_weekly': this must be a whole number
   At 'retention.keep_within': '3 fortnights' is not a duration; write for example '36h', '14d', '2w', '6m' (months) \
@@ -91,8 +91,6 @@ def test_all_problems_of_consistency_at_once(tmp_path: Path) -> None:
 repository:
   location: "s3://firstbell-{sit}/repository"
   password: "block:secret/{school}"
-restore:
-  staging_folder: Restored {day}/here
 sites:
   north: {time_zone: Mars/Olympus}
   South_Campus:
@@ -106,18 +104,16 @@ sites:
     assert (
         refused(path)
         == """\
-app.yaml: 8 problems
+app.yaml: 6 problems
   At 'repository.location': unknown placeholder '{sit}'; here there are {site}, {group}, {host}. Did you mean 'site'?
   At 'repository.password': unknown placeholder '{school}'; here there are {site}, {group}, {host}.
-  At 'restore.staging_folder': unknown placeholder '{day}'; here there are {date}, {time}, {host}.
   At 'sites.north.time_zone': 'Mars/Olympus' is no time zone; write for example 'Europe/Berlin'
   At 'sites.South_Campus.repository.location': 'firstbell-South_Campus' cannot be the name of a bucket: 3 to 63 \
 lower-case letters, digits, '-' and '.', beginning and ending with a letter or digit
   At 'sites.west.repository.location': '~/firstbell' is no location; write 's3://bucket/prefix' or the full path of a \
 folder, beginning with '/'
   At 'sites.east.repository.location': 's3:' names no bucket; write 's3://bucket/prefix' or \
-'s3:https://server/bucket/prefix'
-  At 'restore.staging_folder': this is the name of one folder, without '/'"""
+'s3:https://server/bucket/prefix'"""
     )
 
 
@@ -177,9 +173,9 @@ def test_where_the_file_is_looked_for(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_plain_words_stay_words(tmp_path: Path) -> None:
     config = load_config(
-        write(tmp_path, "repository: {compression: off}\nsites: {0101: {title: no}}\ns3: {region: 2024-01-01}"), {}
+        write(tmp_path, "snapshot: {exclude: [off]}\nsites: {0101: {title: no}}\ns3: {region: 2024-01-01}"), {}
     )
-    assert config.repository.compression == "off"
+    assert config.snapshot.exclude == ("off",)
     assert config.sites["0101"].title == "no"
     assert config.s3.region == "2024-01-01"
 
@@ -230,22 +226,40 @@ def test_no_secret_in_a_message(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("pattern", "location", "records"),
+    ("pattern", "location"),
     [
-        ("s3://firstbell-{site}/repository", "s3://firstbell-north/repository", "s3://firstbell-north/records"),
-        ("/srv/{site}", "/srv/north", "/srv/north-records"),
-        ("/srv/{site}/{group}/{host}/", "/srv/north/lab-3/pc/", "/srv/north/lab-3/pc-records"),
-        ("s3://firstbell", "s3://firstbell", "s3://firstbell/records"),
-        ("s3:http://127.0.0.1:9000/b/x/repository", "s3:http://127.0.0.1:9000/b/x/repository",
-         "s3:http://127.0.0.1:9000/b/x/records"),
-        ("s3:http://127.0.0.1:9000/b", "s3:http://127.0.0.1:9000/b", "s3:http://127.0.0.1:9000/b/records"),
-        ("memory:x", "memory:x", "memory:x-records"),
+        ("s3://firstbell-{site}/repository", "s3://firstbell-north/repository"),
+        ("/srv/{site}/{group}/{host}", "/srv/north/lab-3/pc"),
+        ("s3:http://127.0.0.1:9000/b/{site}", "s3:http://127.0.0.1:9000/b/north"),
     ],
-)  # fmt: skip
-def test_where_repository_and_records_lie(pattern: str, location: str, records: str) -> None:
+)
+def test_where_a_repository_lies(pattern: str, location: str) -> None:
     config = AppConfig.model_validate({"repository": {"location": pattern, "password": "block:secret/{site}-r"}})
     place = config.repository_for("north", group="lab-3", host="pc")
-    assert (place.location, place.records, place.password) == (location, records, "block:secret/north-r")
+    assert (place.location, place.password) == (location, "block:secret/north-r")
+
+
+def test_sites_that_share_a_repository_agree_about_it(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        """
+repository: {location: /srv/all/, password: "env:P"}
+sites:
+  north: {}
+  south: {retention: {keep_last: 9}}
+  west: {repository: {password: "env:Q"}}
+  east: {repository: {location: /srv/east, password: "env:Q"}, retention: {keep_last: 9}}
+""",
+    )
+    assert (
+        refused(path)
+        == """\
+app.yaml: 2 problems
+  At 'sites.south.retention': this site shares the repository /srv/all with 'north', so both must have the same \
+retention
+  At 'sites.west.repository.password': this site shares the repository /srv/all with 'north', so both must have the \
+same password"""
+    )
 
 
 def test_a_pattern_that_needs_a_group(tmp_path: Path) -> None:
@@ -259,12 +273,11 @@ def test_a_site_differs(tmp_path: Path) -> None:
         write(
             tmp_path,
             """
-records: {location: "/records/{site}"}
 snapshot: {exclude: ["*.iso"], max_file_size: 5 GiB, hosts_at_once: 2}
 retention: {keep_last: 5}
 sites:
   north:
-    repository: {location: /srv/north, password: "file:/etc/north", compression: max}
+    repository: {location: /srv/north, password: "file:/etc/north"}
     snapshot: {exclude: ["*.mov"], max_file_size: null, include: ["{documents}"]}
     retention: {keep_last: 7}
   south: {}
@@ -279,12 +292,7 @@ sites:
     assert (north.hosts_at_once, north.virtual_machines_over) == (2, 2 * 2**30)
     assert (config.retention_for("north").keep_last, config.retention_for("south").keep_last) == (7, 5)
     place = config.repository_for("north")
-    assert (place.location, place.records, place.password, place.compression) == (
-        "/srv/north",
-        "/records/north",
-        "file:/etc/north",
-        "max",
-    )
+    assert (place.location, place.password) == ("/srv/north", "file:/etc/north")
     assert config.repository_for("south").location == "s3://firstbell-south/repository"
 
 
