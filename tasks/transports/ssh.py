@@ -19,6 +19,7 @@ from tasks.transports.ssh_dial import connect
 from tasks.transports.ssh_identity import check_identity, lookup
 from tasks.transports.ssh_link import Link
 from tasks.transports.ssh_settings import Secret, SshSettings
+from tasks.transports.ssh_wire import StalledError
 from tasks.transports.tail import Tail
 
 __all__ = ["Secret", "SshSettings", "SshStream", "SshTransport"]
@@ -258,12 +259,16 @@ class SshStream(Stream):
         """Say why a stream cannot go on."""
         if self._closed:
             return Unreachable("the stream was closed", host=self._host)
-        if not self._link.is_active():
-            reason = self._link.disconnect_reason or str(error or self._link.get_exception() or "")
-            text = "the SSH connection was cut" + (f": {reason}" if reason else "")
-            return Unreachable(
-                self._redactor.text(text),
-                hint="The computer may have been switched off or lost its network: try again.",
-                host=self._host,
-            )
-        return HelperFailed("the program has closed its input or ended", host=self._host)
+        if isinstance(error, StalledError | paramiko.SSHException):
+            return self._stalled(f"or its host takes nothing ({self._redactor.text(str(error))})")
+        channel = self._channel
+        # paramiko closes the channels of a broken connection a moment before it tells that it is broken.
+        ended = channel.eof_received or channel.eof_sent or channel.exit_status >= 0
+        if ended and self._link.is_active() and not isinstance(error, EOFError):
+            return HelperFailed("the program has closed its input or ended", host=self._host)
+        reason = self._link.disconnect_reason or str(error or self._link.get_exception() or "")
+        return Unreachable(
+            self._redactor.text("the SSH connection was cut" + (f": {reason}" if reason else "")),
+            hint="The computer may have been switched off or lost its network: try again.",
+            host=self._host,
+        )

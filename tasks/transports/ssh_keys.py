@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -66,6 +68,8 @@ def default_key_files() -> tuple[Path, ...]:
 def agent_keys() -> tuple[paramiko.Agent | None, Sequence[paramiko.AgentKey]]:
     """Return the agent and its keys; the agent must be closed after use. None when no agent answers in time."""
     found: list[paramiko.Agent] = []
+    if not _agent_listens():
+        return None, ()
 
     def ask() -> None:
         try:
@@ -80,3 +84,14 @@ def agent_keys() -> tuple[paramiko.Agent | None, Sequence[paramiko.AgentKey]]:
     if not found:
         return None, ()
     return found[0], found[0].get_keys()
+
+
+def _agent_listens() -> bool:
+    """Tell whether there is an agent; paramiko would lose a socket over one that is gone."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(_AGENT_TIMEOUT)
+        try:
+            probe.connect(os.environ["SSH_AUTH_SOCK"])
+        except (KeyError, OSError):
+            return False
+    return True

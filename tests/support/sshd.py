@@ -159,7 +159,8 @@ class SshServer:
     def kill_sessions(self) -> None:
         """Cut each connection hard, with the processes below it, and go on listening."""
         for pid in self.sessions():
-            for victim in (*_descendants(pid), pid):
+            # sshd first: it would tell the other side, in good order, that the program has ended.
+            for victim in (pid, *_descendants(pid)):
                 try:
                     os.kill(victim, signal.SIGKILL)
                 except ProcessLookupError:
@@ -196,7 +197,7 @@ class SshServer:
 
 
 def _descendants(pid: int) -> list[int]:
-    """Return all processes below ``pid``, the deepest first."""
+    """Return all processes below ``pid``, the deepest last."""
     listing = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], check=True, capture_output=True, text=True).stdout
     children: dict[int, list[int]] = {}
     for line in listing.splitlines():
@@ -208,4 +209,4 @@ def _descendants(pid: int) -> list[int]:
         below = children.get(todo.pop(), [])
         found.extend(below)
         todo.extend(below)
-    return found[::-1]
+    return found
