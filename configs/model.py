@@ -107,7 +107,7 @@ class SnapshotConfig(Model):
     )
     default_excludes: bool = Field(
         default=True,
-        description="Leave out what no teacher misses: caches, the trash, `node_modules`.",
+        description="Leave out what no teacher misses: caches, the trash, `node_modules`, large virtual machines.",
         examples=[True],
     )
     max_file_size: Size | None = Field(
@@ -119,7 +119,7 @@ class SnapshotConfig(Model):
     virtual_machines_over: Size | None = Field(
         default=2 * 2**30,
         ge=0,
-        description="Leave out disk images of virtual machines larger than this. `null` means they are saved.",
+        description="What counts as a large virtual machine: the size of its disk image. `null` means all are saved.",
         examples=["2 GiB"],
     )
     hosts_at_once: Annotated[int, Field(ge=1, le=256)] = Field(
