@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import boto3.session
@@ -82,7 +83,7 @@ def look_up_access(location: S3Location, options: S3Options) -> S3Access:
                 endpoint_url=client.meta.endpoint_url,
                 region=client.meta.region_name,
                 style=(cast("Any", client.meta.config).s3 or {}).get("addressing_style") or "auto",
-                ca_bundle=options.ca_bundle or os.environ.get("AWS_CA_BUNDLE"),
+                ca_bundle=_ca_bundle(options),
                 environment={name: value for name, value in found.items() if value},
             )
         finally:
@@ -114,6 +115,9 @@ def _make_session(options: S3Options) -> boto3.session.Session:
 def _make_client(
     session: boto3.session.Session, location: S3Location, options: S3Options, connections: int
 ) -> S3Client:
+    bundle = _ca_bundle(options)
+    if bundle and not Path(bundle).exists():
+        raise ConfigError(f"there is no file with certificates {bundle}", hint="Check s3.ca_bundle or AWS_CA_BUNDLE.")
     endpoint = location.endpoint_url or options.endpoint_url
     # boto3 does not know AWS_REGION, which every other SDK does.
     region = options.region or session.region_name or os.environ.get("AWS_REGION") or location.region
@@ -150,6 +154,10 @@ def _make_client(
     return client
 
 
+def _ca_bundle(options: S3Options) -> str | None:
+    return options.ca_bundle or os.environ.get("AWS_CA_BUNDLE") or None
+
+
 class _NamedPayloadAuth(S3SigV4Auth):
     """Signs a file that is named by its SHA-256 without hashing it once more.
 
@@ -165,7 +173,7 @@ class _NamedPayloadAuth(S3SigV4Auth):
 
 
 def _choose_signature(signature_version: object, signing_name: str, **_: Any) -> str | None:
-    """Answer botocore's question: ours for the plain S3 signature, botocore's choice for any other, as of S3 Express."""
+    """Return ours for the plain S3 signature; for any other, such as S3 Express, botocore chooses."""
     return _SIGNATURE if signature_version in {"v4", "s3v4"} and signing_name == "s3" else None
 
 

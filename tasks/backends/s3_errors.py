@@ -28,6 +28,7 @@ from urllib3.exceptions import HTTPError
 
 from tasks.errors import BackendError, ConfigError, Denied, FirstbellError, NotFound, StoreUnavailable
 
+_NETWORK: Final = ConnectionError | TimeoutError
 _NOT_FOUND: Final = frozenset({"NoSuchKey", "NotFound", "404"})
 _TRANSIENT: Final = frozenset(
     {
@@ -108,7 +109,7 @@ def translate(error: Exception, where: str) -> FirstbellError:
         return ConfigError(f"{where}: {error}", hint="Check the location of the repository.")
     if isinstance(error, SSLError):
         return _translate_tls(error, where)
-    if isinstance(error, S3ConnectionError | HTTPClientError | IncompleteReadError | HTTPError | OSError):
+    if isinstance(error, S3ConnectionError | HTTPClientError | IncompleteReadError | HTTPError | _NETWORK):
         return StoreUnavailable(f"{where}: {_describe(error)}", hint=_REACH)
     return BackendError(f"{where}: {error}")
 
