@@ -42,13 +42,13 @@ def newer(there: Node, node: Node) -> bool:
     return there.mtime_ns > node.mtime_ns and not same_time(there.mtime_ns, node.mtime_ns)
 
 
-def metadata_differs(node: Node, there: Node) -> bool:
-    """Return whether setting the node's metadata would change anything on the host."""
+def metadata_differs(node: Node, there: Node, *, owners: bool = True) -> bool:
+    """Return whether setting the node's metadata would change anything on the host; ``owners`` if it can set those."""
     if node.type != "symlink" and (node.mode ^ there.mode) & _MODE:
         return True
-    if _owner_differs(node.user, node.uid, there.user, there.uid):
+    if owners and _owner_differs(node.user, node.uid, there.user, there.uid):
         return True
-    if _owner_differs(node.group, node.gid, there.group, there.gid):
+    if owners and _owner_differs(node.group, node.gid, there.group, there.gid):
         return True
     if node.type != "symlink" and not same_time(node.mtime_ns, there.mtime_ns):
         return True
@@ -56,7 +56,9 @@ def metadata_differs(node: Node, there: Node) -> bool:
     return bool(wanted) and not set(wanted) <= set(there.xattrs)
 
 
-def compare(node: Node, there: Node | None, *, equal: bool | None = None) -> tuple[Action, str] | None:
+def compare(
+    node: Node, there: Node | None, *, equal: bool | None = None, owners: bool = True
+) -> tuple[Action, str] | None:
     """Return the action for a node and its reason, or None when the contents must be compared first.
 
     ``equal`` tells the outcome of that comparison.
@@ -68,22 +70,22 @@ def compare(node: Node, there: Node | None, *, equal: bool | None = None) -> tup
     if node.type != there.type:
         return "conflict", f"a {there.type} is there now, where the snapshot has a {node.type}"
     if node.type == "file":
-        return _compare_files(node, there, equal)
+        return _compare_files(node, there, equal, owners)
     if node.type == "symlink" and node.linktarget != there.linktarget:
         if newer(there, node):
             return "keep-newer", "the link was changed after the snapshot"
         return "overwrite", "the link leads elsewhere"
-    return ("metadata", "") if metadata_differs(node, there) else ("same", "")
+    return ("metadata", "") if metadata_differs(node, there, owners=owners) else ("same", "")
 
 
-def _compare_files(node: Node, there: Node, equal: bool | None) -> tuple[Action, str] | None:
+def _compare_files(node: Node, there: Node, equal: bool | None, owners: bool) -> tuple[Action, str] | None:
     if node.size == there.size:
         if equal is None:
             if not same_time(node.mtime_ns, there.mtime_ns):
                 return None
             equal = True
         if equal:
-            return ("metadata", "") if metadata_differs(node, there) else ("same", "")
+            return ("metadata", "") if metadata_differs(node, there, owners=owners) else ("same", "")
     if newer(there, node):
         return "keep-newer", "it was changed after the snapshot"
     return "overwrite", "its content differs from the snapshot's"

@@ -85,7 +85,7 @@ class FileWriter:
                 stands = found.get(item.path) is not None and found[item.path] == (sha256 or self._hash_of(item))
             else:
                 stands = node is not None and node.type == item.node.type and node.linktarget == item.node.linktarget
-            if stands and node is not None and not metadata_differs(item.node, node):
+            if stands and node is not None and not metadata_differs(item.node, node, owners=False):
                 self._tally.unchanged += 1
             else:
                 self._tally.refused(item, result)

@@ -13,6 +13,7 @@ from tasks.repository.repository import Repository
 from tasks.repository.tree import Node
 from tasks.restorer import paths
 from tasks.restorer.compare import Action, compare
+from tasks.restorer.hard_links import HardLinks
 from tasks.restorer.hashes import KnownHashes, cheap_hash, stored_hash
 from tasks.restorer.items import WRITING, PlanItem, RestorePlan, finish_plan
 from tasks.restorer.mapping import Place, Placement, absolute, mapped, staged
@@ -71,8 +72,7 @@ class _Builder:
         self._missing: set[bytes] = set()
         self._blocked: set[bytes] = set()
         self._taken: set[bytes] = set()
-        #: (device, inode) -> the first name of a file with several, and its content.
-        self._leaders: dict[tuple[int, int], tuple[bytes, tuple[ID, ...] | None]] = {}
+        self._links = HardLinks()
         self._blobs: set[ID] = set()
 
     def build(self) -> RestorePlan:
@@ -147,7 +147,8 @@ class _Builder:
 
     def _prepare(self, place: Place) -> None:
         """Plan the folders above a new root, and the dated folder, as far as they are not there."""
-        path = place.new if place.fresh else paths.parent(place.new)
+        # '/' has no node in the snapshot that could bring its new root along.
+        path = place.new if place.fresh or place.old == b"/" else paths.parent(place.new)
         absent: list[bytes] = []
         while path != b"/" and (there := self._look(path)) is None:
             absent.append(path)
@@ -198,7 +199,7 @@ class _Builder:
             self._lead_in(found, place, target, there)
             return
         node = self._owners.translate(found.node, place)
-        decided = compare(node, there, equal=equal)
+        decided = compare(node, there, equal=equal, owners=self._request.set_owners)
         action, reason = decided if decided is not None else ("overwrite", "its content differs from the snapshot's")
         if action == "keep-newer" and target in self._newer_too:
             action, reason = "overwrite", "newer, but the request says to overwrite it"
@@ -223,7 +224,7 @@ class _Builder:
                 expected=_expected(there),
                 source=found.path,
                 reason=reason,
-                link_to=self._link(node, target, action),
+                link_to=self._links.link_to(target, node, action),
                 sha256=cheap_hash(node, found.path, self._known) if node.type == "file" else None,
             )
         )
@@ -254,17 +255,6 @@ class _Builder:
         self._items.append(item)
         if item.writes_content:
             self._blobs.update(item.node.content or ())
-
-    def _link(self, node: Node, target: bytes, action: Action) -> bytes | None:
-        """Return the earlier name of the same file, and note this one if it is the first that will stand there."""
-        if node.type != "file" or node.links < 2 or not node.inode or action not in (*WRITING, "same"):
-            return None
-        key = (node.device_id, node.inode)
-        leader = self._leaders.get(key)
-        if leader is None:
-            self._leaders[key] = (target, node.content)
-            return None
-        return leader[0] if action == "create" and leader[1] == node.content else None
 
     def _has_all(self, node: Node) -> bool:
         if node.content is None:

@@ -37,6 +37,8 @@ class RestoreRequest:
     stage_folder: bytes | None = None
     #: Compare the content of files that look unchanged, too.
     check_content: bool = False
+    #: Whether the host's account may set owners (root); without that, another owner is nothing to restore.
+    set_owners: bool = True
 
     def canonical(self) -> dict[str, Any]:
         """Return the request as JSON values, the same for requests that mean the same."""

@@ -118,7 +118,7 @@ class _Run:
         for batch in _batches([item for item in wanted if not self._hindered(item)]):
             linkable = [item for item in batch if item.link_to is None or item.link_to not in self._tally.bad]
             copies += [item for item in batch if item.link_to is not None and item.link_to in self._tally.bad]
-            copies += self._make(self._cleared(linkable))
+            copies += self._make(linkable)
         for item in copies:
             self._tally.note(item.path, "metadata", "copy", "it is a file of its own now, not another name of one")
         self._writer.write([replace(item, link_to=None) for item in copies])
@@ -132,7 +132,11 @@ class _Run:
             for item, node in zip(batch, there, strict=True):
                 if node is not None and _seen(item.expected, Expected(node.type, node.size, node.mtime_ns)):
                     ready.append(item)
-                elif node is not None and node.type == item.node.type and not metadata_differs(item.node, node):
+                elif (
+                    node is not None
+                    and node.type == item.node.type
+                    and not metadata_differs(item.node, node, owners=False)
+                ):
                     self._tally.unchanged += 1
                 else:
                     self._tally.refused(item, WriteResult(item.path, False, "conflict"))
@@ -193,22 +197,10 @@ class _Run:
         self._tally.lost(item, "failed", "folder", "the folder it belongs in could not be made")
         return True
 
-    def _cleared(self, items: Sequence[PlanItem]) -> list[PlanItem]:
-        """Remove the old symlinks that are to be replaced, and return the items that can be made now."""
-        replaced = [item for item in items if item.action == "overwrite"]
-        if not replaced:
-            return list(items)
-        for item in replaced:
-            self._sink.remove(item.path, item.expected or Expected(item.node.type, 0, 0))
-        refused = [(item, result, None) for item, result in self._results(replaced) if not result.ok]
-        self._writer.settle(refused)
-        gone = {item.path for item, _, _ in refused}
-        return [item for item in items if item.path not in gone]
-
     def _make(self, items: Sequence[PlanItem]) -> list[PlanItem]:
         """Make what is no folder; return the names of files that could not be linked."""
         for item in items:
-            self._sink.make(item.path, item.node, hardlink_to=item.link_to)
+            self._sink.make(item.path, item.node, hardlink_to=item.link_to, expected=item.expected)
         refused: list[tuple[PlanItem, WriteResult, bytes | None]] = []
         copies: list[PlanItem] = []
         for item, result in self._results(items):

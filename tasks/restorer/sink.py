@@ -23,10 +23,13 @@ class Sink(Protocol):
     def allow(self, plan_digest: str, roots: Sequence[bytes]) -> None:
         """Permit writing below ``roots`` for the plan with this digest."""
 
-    def make(self, path: bytes, node: Node, *, hardlink_to: bytes | None = None) -> None:
+    def make(
+        self, path: bytes, node: Node, *, hardlink_to: bytes | None = None, expected: Expected | None = None
+    ) -> None:
         """Create a folder, symlink, FIFO or hard link; the result comes with the next ``commit``.
 
-        A folder that exists already is left as it is. Folders come before what is in them.
+        What stands there already, alike, is left as it is. Something else is a conflict, unless it is as ``expected``:
+        then it is replaced. Folders come before what is in them.
         """
 
     def write_file(

@@ -7,6 +7,7 @@ what the restore wrote; everything else stays and is told.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Final
 
 from tasks.entries import Expected
@@ -17,6 +18,7 @@ from tasks.repository.repository import Repository
 from tasks.repository.snapshot_file import Snapshot
 from tasks.repository.tree import Node
 from tasks.restorer.compare import metadata_differs
+from tasks.restorer.hard_links import HardLinks
 from tasks.restorer.hashes import cheap_hash, stored_hash
 from tasks.restorer.items import PlanItem, RestorePlan, finish_plan
 from tasks.restorer.restorer import Restorer
@@ -72,6 +74,7 @@ class _Builder:
         self._before = before
         self._restored: Snapshot | None = None
         self._asked_restored = False
+        self._links = HardLinks()
 
     def build(self) -> RestorePlan:
         """Return the plan."""
@@ -84,7 +87,7 @@ class _Builder:
         }
         items: list[PlanItem] = []
         for start in range(0, len(written), _BATCH):
-            items += self._decide(written[start : start + _BATCH], images)
+            items += map(self._linked, self._decide(written[start : start + _BATCH], images))
         blobs = {id_ for item in items if item.writes_content for id_ in item.node.content or ()}
         return finish_plan(self._before, "apply", items, self._document.roots, blobs=self._fetches(blobs))
 
@@ -99,6 +102,10 @@ class _Builder:
                 yield from self._take_away(one, node, sha256)
             else:
                 yield self._put_back(one, images.get(one.path), node, sha256)
+
+    def _linked(self, item: PlanItem) -> PlanItem:
+        link_to = self._links.link_to(item.path, item.node, item.action)
+        return item if link_to is None else replace(item, link_to=link_to)
 
     def _take_away(self, one: Written, there: Node | None, sha256: bytes | None) -> Iterator[PlanItem]:
         if there is None:

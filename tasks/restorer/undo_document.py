@@ -135,7 +135,7 @@ def _written(plan: RestorePlan) -> Iterator[Written]:
             type=node.type,
             action=item.action,
             size=node.size if node.type == "file" else 0,
-            mtime_ns=node.mtime_ns,
+            mtime_ns=node.mtime_ns if node.type == "file" else 0,
             sha256=item.sha256,
             linktarget=node.linktarget,
             source=item.source,
@@ -145,7 +145,7 @@ def _written(plan: RestorePlan) -> Iterator[Written]:
     # A folder's time changes with what is made in it, whether the plan names the folder or not.
     for folder in around:
         if folder not in made and folder not in told and any(paths.inside(folder, root) for root in plan.roots):
-            yield Written(path=folder, type="dir", action="metadata")
+            yield Written(path=folder, type="dir", action="metadata", source=folder)
 
 
 def _to_json(one: Written) -> dict[str, Any]:

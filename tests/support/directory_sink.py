@@ -8,7 +8,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tasks.entries import Expected, Hashed, WriteReason, WriteResult, Zeros
 from tasks.repository.tree import Node, NodeType
@@ -51,6 +51,7 @@ class DirectorySink:
         self._roots: tuple[bytes, ...] = ()
         self._pending: list[_Pending] = []
         self._results: list[WriteResult] = []
+        self._links: list[tuple[bytes, bytes, Expected | None]] = []
         self._serial = 0
         self.digest = ""
         #: Bytes of content taken from the caller, zeros not counted.
@@ -76,8 +77,14 @@ class DirectorySink:
             os.path.join(os.path.realpath(os.path.dirname(root)), os.path.basename(root)) for root in roots
         )
 
-    def make(self, path: bytes, node: Node, *, hardlink_to: bytes | None = None) -> None:
-        self._try(path, lambda: self._make(path, node, hardlink_to))
+    def make(
+        self, path: bytes, node: Node, *, hardlink_to: bytes | None = None, expected: Expected | None = None
+    ) -> None:
+        if hardlink_to is not None:
+            # What it points to may wait for the commit.
+            self._links.append((path, hardlink_to, expected))
+        else:
+            self._try(path, lambda: self._make(path, node, expected))
 
     def write_file(
         self, path: bytes, node: Node, expected: Expected | None, content: Iterable[bytes | memoryview | Zeros]
@@ -120,6 +127,9 @@ class DirectorySink:
         for item in self._pending:
             self._try(item.path, lambda item=item: self._rename(item))  # type: ignore[misc]
         self._pending = []
+        for path, target, expected in self._links:
+            self._try(path, lambda path=path, target=target, expected=expected: self._link(path, target, expected))  # type: ignore[misc]
+        self._links = []
         results, self._results = self._results, []
         return results
 
@@ -149,24 +159,33 @@ class DirectorySink:
         except (Refused, OSError) as error:
             self._results.append(_result(path, error))
 
-    def _make(self, path: bytes, node: Node, hardlink_to: bytes | None) -> WriteResult | None:
+    def _make(self, path: bytes, node: Node, expected: Expected | None) -> WriteResult | None:
         there = self._check_inside(path)
-        if node.type == "dir" and there is not None and there.type == "dir":
+        if there is not None and there.type == node.type and there.linktarget == node.linktarget:
             return None
         if there is not None:
-            raise Refused("conflict", "something else stands there")
-        if hardlink_to is not None:
-            os.link(hardlink_to, path, follow_symlinks=False)
-            return None
+            self._check(path, expected)
+            os.unlink(path)
         if node.type == "dir":
             os.mkdir(path)
-        elif node.type == "symlink":
+            return WriteResult(path, True, detail=set_metadata(path, replace(node, mode=node.mode | 0o700)))
+        if node.type == "symlink":
             os.symlink(node.linktarget, path)
         elif node.type == "fifo":
             os.mkfifo(path)
         else:
             raise Refused("unsupported", node.type)
         return WriteResult(path, True, detail=set_metadata(path, node))
+
+    def _link(self, path: bytes, target: bytes, expected: Expected | None) -> WriteResult | None:
+        there = self._check_inside(path)
+        if there is not None:
+            if os.path.samestat(os.lstat(path), os.lstat(target)):
+                return None
+            self._check(path, expected)
+            os.unlink(path)
+        os.link(target, path, follow_symlinks=False)
+        return None
 
     def _rename(self, item: _Pending) -> WriteResult:
         try:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from tasks.backends.memory import MemoryBackend
 from tasks.repository.blob import BlobType
 from tasks.repository.repository import Repository
 from tasks.repository.snapshot_file import Snapshot
@@ -26,11 +27,15 @@ def save_snapshot(
     documents: Mapping[str, object] | None = None,
     tags: Sequence[str] = (),
     piece: int = PIECE,
+    owners: Mapping[bytes, int] | None = None,
 ) -> Snapshot:
-    """Save what is below ``roots``, or just the paths of ``only`` and the folders above them, as the archiver does."""
+    """Save what is below ``roots``, or just the paths of ``only`` and the folders above them, as the archiver does.
+
+    ``owners`` makes the snapshot say other user and group numbers than the files have.
+    """
     starts = [os.fsencode(root) for root in roots]
     wanted = _above(starts if only is None else list(only))
-    children = _tree(repository, b"/", wanted, None if only is None else frozenset(only), starts, piece)
+    children = _tree(repository, b"/", wanted, None if only is None else frozenset(only), starts, piece, owners or {})
     if documents:
         nodes = []
         for name, value in sorted(documents.items()):
@@ -68,6 +73,7 @@ def _tree(
     only: frozenset[bytes] | None,
     starts: list[bytes],
     piece: int,
+    owners: Mapping[bytes, int],
 ) -> list[Node]:
     nodes: list[Node] = []
     for name in sorted(os.listdir(folder)):
@@ -76,8 +82,10 @@ def _tree(
         if path not in wanted and not below_root:
             continue
         node = node_of(path, os.lstat(path))
+        if path in owners:
+            node.uid = node.gid = owners[path]
         if node.type == "dir":
-            node.subtree = repository.save_tree(Tree(_tree(repository, path, wanted, only, starts, piece))).id
+            node.subtree = repository.save_tree(Tree(_tree(repository, path, wanted, only, starts, piece, owners))).id
         elif node.type == "file":
             node.content = _content(repository, path, piece)
         nodes.append(node)
@@ -90,3 +98,8 @@ def _content(repository: Repository, path: bytes, piece: int) -> tuple[bytes, ..
         while data := file.read(piece):
             ids.append(repository.save_blob(BlobType.DATA, data).id)
     return tuple(ids)
+
+
+def new_repository() -> Repository:
+    """Return a new repository in memory, with a key that is quick to derive."""
+    return Repository.init(MemoryBackend(), "first bell", scrypt_n=2**4)
