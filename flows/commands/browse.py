@@ -93,7 +93,7 @@ def run_snapshots(arguments: argparse.Namespace) -> int:
                 "before a restore" if "before-restore" in snapshot.tags else tags.get("reason", "-").replace("-", " "),
                 f"{summary['total_files_processed']:,}" if "total_files_processed" in summary else "-",
                 size(summary["total_bytes_processed"]) if "total_bytes_processed" in summary else "-",
-                size(summary["data_added"]) if "data_added" in summary else "-",
+                size(summary.get("data_added_packed", summary["data_added"])) if "data_added" in summary else "-",
             )
         )
     _table(rows)

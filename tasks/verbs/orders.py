@@ -15,13 +15,11 @@ from tasks.repository.ids import short
 from tasks.repository.repository import Repository
 from tasks.repository.snapshot_file import Snapshot
 from tasks.restorer.request import Mode
+from tasks.restorer.undo_document import BEFORE_RESTORE
 from tasks.verbs.browse import OWN_FOLDER
 from tasks.verbs.context import Context
 from tasks.verbs.people import Person
 from tasks.verbs.snapshot import FACTS_DOCUMENT
-
-#: The tag of a before-image; such a snapshot is never what "the newest" means.
-BEFORE_RESTORE = "before-restore"
 
 
 @dataclass(frozen=True, slots=True)

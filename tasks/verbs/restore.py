@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from inventory.model import Host
+from tasks.archiver.archiver import Archiver, CapturePlan
 from tasks.archiver.manifest import read_manifest
 from tasks.errors import NotFound, RestoreRefused
 from tasks.events import HostDone, HostStarted, Reporter, silent
@@ -19,6 +20,14 @@ from tasks.restorer.items import RestorePlan
 from tasks.restorer.plan import RestoreRequest, build_plan
 from tasks.restorer.restorer import Restorer
 from tasks.restorer.result import RestoreResult
+from tasks.restorer.undo import (
+    BEFORE_RESTORE,
+    UNDO_DOCUMENT,
+    build_undo,
+    needs_before_image,
+    read_undo_document,
+    undo_document,
+)
 from tasks.verbs.connection import connect
 from tasks.verbs.context import Context
 from tasks.verbs.orders import RestoreOrder, choose_snapshot, people_in, source_hosts, wanted
@@ -122,9 +131,35 @@ class _Restore:
             return RestoreOutcome(self.target.name, plan, None, message=_nothing_to_write(plan))
         if not confirm(plan):
             return RestoreOutcome(self.target.name, plan, None, message="nothing was written")
+        before = self._before_image(plan, now)
         result = Restorer(repository, sink, self.report, host=self.target.name).apply(plan)
         self.report(HostDone(self.target.name, "restore", f"{result.restored} restored"))
-        return RestoreOutcome(self.target.name, plan, result)
+        return RestoreOutcome(self.target.name, plan, result, undo_id=short(before.id or b""))
+
+    def _before_image(self, plan: RestorePlan, now: datetime) -> Snapshot:
+        """Save what the plan will change, and the note that an undo needs, before anything is written.
+
+        Raises ``RestoreRefused`` when something that would be overwritten cannot be saved first.
+        """
+        capture = CapturePlan(
+            host=self.target.name,
+            hostname=self.target.name,
+            roots=plan.roots,
+            rules=(),
+            only=needs_before_image(plan),
+            tags=(BEFORE_RESTORE,),
+            documents={UNDO_DOCUMENT: undo_document(plan, host=self.target.name).encode()},
+        )
+        archiver = Archiver(self.opened.repository, self.remote.source())
+        saved = archiver.snapshot(capture, parent=None, now=now)
+        if saved.skips or saved.snapshot is None:
+            path = saved.skips[0].path.decode("utf-8", "backslashreplace") if saved.skips else "the folder"
+            raise RestoreRefused(
+                f"what is at {path} now could not be saved first, so nothing was written",
+                hint="Restore into a dated folder instead (--stage), or close what uses these files.",
+                host=self.target.name,
+            )
+        return saved.snapshot
 
     def _request(self) -> RestoreRequest:
         order, saved = self.order, people_in(self.opened.repository, self.snapshot)
@@ -139,9 +174,7 @@ class _Restore:
             target=target,
             overwrite_newer=self._newer(there),
             homes=tuple(person.home for person in saved),
-            stage_in={
-                old.home: person.desktop for old, person in there if order.mode == "stage" and person.desktop
-            },
+            stage_in={old.home: person.desktop for old, person in there if order.mode == "stage" and person.desktop},
         )
 
     def _people_there(self, chosen: Sequence[Person]) -> list[tuple[Person, Person]]:
@@ -191,7 +224,7 @@ class _Restore:
         return tuple(found)
 
     def _known_hashes(self) -> Mapping[bytes, bytes]:
-        """Return the content hashes of files of several blobs, from the manifest; a snapshot of the stock client has none.
+        """Return the content hashes of files of several blobs, from the manifest; the stock client makes none.
 
         Of a file in one blob the hash is known anyway, so those stay out of memory.
         """
@@ -222,10 +255,37 @@ def undo_restore(
     *,
     report: Reporter = silent,
     confirm: Confirm = always,
-    now: datetime | None = None,
 ) -> RestoreOutcome:
     """Take a restore back: put the before-image back, and remove what the restore brought and nobody changed since.
 
     ``undo_id`` is what the restore told, or ``latest`` for the last one on this host.
     """
-    raise RestoreRefused("there is no restore to undo")
+    host = context.host(host_name)
+    report(HostStarted(host.name, "undo"))
+    with open_repository(context, host.site, host=host.name) as opened:
+        before = _before_image_of(opened, host.name, undo_id)
+        with connect(context, host) as remote:
+            repository, sink = opened.repository, remote.sink()
+            plan = build_undo(repository, sink, read_undo_document(repository, before), before)
+            if not plan.writes:
+                return RestoreOutcome(host.name, plan, None, message="nothing had to be taken back")
+            if not confirm(plan):
+                return RestoreOutcome(host.name, plan, None, message="nothing was changed")
+            result = Restorer(repository, sink, report, host=host.name).apply(plan)
+            report(HostDone(host.name, "undo", f"{result.restored} put back, {result.removed} removed"))
+            return RestoreOutcome(host.name, plan, result)
+
+
+def _before_image_of(opened: OpenRepository, host: str, undo_id: str) -> Snapshot:
+    images = [
+        snapshot for snapshot in opened.snapshots() if BEFORE_RESTORE in snapshot.tags and snapshot.hostname == host
+    ]
+    if not images:
+        raise RestoreRefused(f"nothing was restored on {host}, so there is nothing to undo")
+    if undo_id == "latest":
+        return images[-1]
+    found = [snapshot for snapshot in images if undo_id and (snapshot.id or b"").hex().startswith(undo_id.lower())]
+    if len(found) != 1:
+        known = ", ".join(f"{short(image.id or b'')} ({image.time:%Y-%m-%d %H:%M} UTC)" for image in images[-5:])
+        raise RestoreRefused(f"no restore on {host} has the undo number {undo_id!r}", hint=f"The last ones: {known}.")
+    return found[0]
