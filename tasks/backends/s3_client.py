@@ -6,6 +6,7 @@ This is the only module that imports boto3 when the backend is used, which costs
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
 import re
@@ -16,6 +17,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import boto3.session
 import botocore.auth
+import botocore.loaders
+import botocore.session
 from botocore.auth import S3SigV4Auth
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError
@@ -104,12 +107,24 @@ def _errors(location: S3Location) -> Iterator[None]:
 def _make_session(options: S3Options) -> boto3.session.Session:
     if (options.access_key_id is None) != (options.secret_access_key is None):
         raise ConfigError("access_key_id and secret_access_key of the S3 server belong together", hint="Give both.")
-    return boto3.session.Session(
+    models = botocore.session.Session()
+    models.register_component("data_loader", _loader())
+    session = boto3.session.Session(
+        botocore_session=models,
         aws_access_key_id=reveal(options.access_key_id),
         aws_secret_access_key=reveal(options.secret_access_key),
         aws_session_token=reveal(options.session_token),
         profile_name=options.profile,
     )
+    # Each boto3 session appends the same folder to the loader's.
+    _loader().search_paths[:] = dict.fromkeys(_loader().search_paths)
+    return session
+
+
+@functools.cache
+def _loader() -> botocore.loaders.Loader:
+    """Return the reader of botocore's service descriptions, which keeps them: 0.03 s per further client, not 0.1 s."""
+    return botocore.loaders.create_loader()
 
 
 def _make_client(
