@@ -16,6 +16,9 @@ from tasks.repository import gojson
 from tasks.repository.ids import ID, short
 from tasks.repository.owner import host_name, user_name
 
+#: Follows our computer's name in a lock. restic asks whether the process of a lock still lives by sending it SIGHUP,
+#: which would end us (its own processes ignore it), but only when the lock's computer is its own by name.
+_MARK: Final = " (firstbell)"
 #: A lock this old, in seconds, was not refreshed for long enough that its owner must be gone (restic's limit).
 STALE_AGE: Final = 30 * 60
 
@@ -38,7 +41,7 @@ class LockFile:
         """Return a lock of this process."""
         uid = os.getuid() if hasattr(os, "getuid") else 0
         gid = os.getgid() if hasattr(os, "getgid") else 0
-        return cls(now_ns, exclusive, host_name(), user_name(), os.getpid(), uid, gid)
+        return cls(now_ns, exclusive, host_name() + _MARK, user_name(), os.getpid(), uid, gid)
 
     def encode(self) -> bytes:
         """Return the JSON form, with restic's keys."""
@@ -56,7 +59,7 @@ class LockFile:
         """Return whether the owner is gone: not refreshed for 30 minutes, or a process of this computer that ended."""
         if now_ns - self.time_ns > STALE_AGE * 1_000_000_000:
             return True
-        return self.hostname == host_name() and not _is_running(self.pid)
+        return self.hostname.removesuffix(_MARK) == host_name() and not _is_running(self.pid)
 
     def describe(self, now_ns: int) -> str:
         """Return who holds it since when, for people."""

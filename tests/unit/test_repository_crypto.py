@@ -76,7 +76,7 @@ def test_a_key_file_opens_with_its_password_only() -> None:
     [b"", b"[]", b"{}", b'{"kdf":"argon2"}', b'{"kdf":"scrypt","N":1073741824,"r":8,"p":1,"salt":"","data":""}'],
 )
 def test_what_is_no_key_file_is_refused(text: bytes) -> None:
-    with pytest.raises(ValueError):  # noqa: PT011 - any text will do
+    with pytest.raises(ValueError):
         open_key(text, "x")
 
 

@@ -95,7 +95,7 @@ def test_an_index_of_an_old_client_names_what_it_supersedes() -> None:
     ],
 )
 def test_what_is_no_index_is_refused(text: bytes) -> None:
-    with pytest.raises(ValueError):  # noqa: PT011 - any text will do
+    with pytest.raises(ValueError):
         decode_index(text, b"")
 
 

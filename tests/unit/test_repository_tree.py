@@ -90,7 +90,7 @@ def test_a_tree_with_more_than_nodes_is_refused() -> None:
     [b"", b"[]", b"{}", b'{"nodes":[{}]}', b'{"nodes":[5]}', b'{"nodes":[{"name":"\\\\q","type":"file"}]}', b"\xff"],
 )
 def test_what_is_no_tree_is_refused(text: bytes) -> None:
-    with pytest.raises(ValueError):  # noqa: PT011 - any text will do
+    with pytest.raises(ValueError):
         decode_tree(text)
 
 
