@@ -108,6 +108,11 @@ RESTORE_TO = asked(
     default=None,
 )
 RESTORE_STEP = asked("What to do", "The plan is shown in both cases, before anything is written.", RestoreStep.RESTORE)
+RESTORE_TICKET = asked(
+    "Ticket",
+    "A number or a note of your own, or nothing. The same request is carried out once; with another ticket it is new.",
+    default=None,
+)
 RESTORE_REPLACE = asked(
     "Newer files to replace",
     "Only when files go back to where they were: files that may be replaced by the saved version although they have "

@@ -9,6 +9,7 @@ from prefect.states import Completed, Failed
 
 from configs.errors import FirstbellError
 from tasks.reports.model import HostReport, SiteReport
+from tasks.reports.units import count_of, size
 
 #: The name of the state of a run in which some computers need somebody. Its type is COMPLETED: automations that list
 #: states by name have to know it.
@@ -23,7 +24,7 @@ def site_state(report: SiteReport) -> State[Any]:
     if not report.hosts:
         return Failed(message="No computer was saved: there is none to save")
     if not bad:
-        return Completed(message=report.headline)
+        return Completed(message=_saved(report.hosts[0]) if len(report.hosts) == 1 else report.headline)
     named = "; ".join(_problem(host) for host in bad[:_NAMED])
     if len(bad) > _NAMED:
         named += f"; and {len(bad) - _NAMED} more"
@@ -35,6 +36,10 @@ def site_state(report: SiteReport) -> State[Any]:
         return Completed(name=PARTLY_DONE, message=named)
     verb = "needs" if len(bad) == 1 else "need"
     return Completed(name=PARTLY_DONE, message=f"{len(bad)} of {len(report.hosts)} {verb} attention. {named}")
+
+
+def _saved(host: HostReport) -> str:
+    return f"{host.host}: saved, {count_of(host.files, 'file')}, {size(host.bytes_added)} new"
 
 
 def _problem(host: HostReport) -> str:

@@ -26,6 +26,7 @@ from tasks.run_page import artifact_key, publish
 from tasks.verbs.context import Context
 from tasks.verbs.reporting import failed_report
 from tasks.verbs.site_repository import open_repository, repository_place
+from tasks.worker import load_context
 
 
 def _site_run_name() -> str:
@@ -45,7 +46,7 @@ def snapshot_site(
     lists all of them, those that need somebody first.
     """
     try:
-        context = tasks_snapshot.load_context()
+        context = load_context()
         names = [host.name for host in select(context.inventory, site=site, host=tuple(hosts or ()))]
         return site_state(run_hosts(context, site, names, str(reason), page=artifact_key("snapshot", site)))
     except FirstbellError as error:
@@ -59,7 +60,7 @@ def snapshot_host(host: str = HOST, reason: SnapshotReason = REASON) -> State[An
     The run shows how far it is, a page for each teacher, and at the end whether everything is saved.
     """
     try:
-        context = tasks_snapshot.load_context()
+        context = load_context()
         found = context.host(host)
         report = run_hosts(context, found.site, [found.name], str(reason), page=artifact_key("snapshot", found.name))
         return site_state(report)

@@ -70,6 +70,7 @@ class RunReporter:
         self._latest: Progress | None = None
         self._restored = (0, 0)
         self._closed = False
+        self._complete = False
         self._artifact: UUID | None = None
         self._shown = -1
         self._thread: threading.Thread | None = None
@@ -87,6 +88,7 @@ class RunReporter:
     ) -> None:
         with self._changed:
             self._closed = True
+            self._complete = kind is None
             self._changed.notify_all()
         if self._thread is not None:
             self._thread.join(timeout=30)
@@ -126,7 +128,7 @@ class RunReporter:
     def _show(self, latest: Progress | None, restored: tuple[int, int]) -> None:
         if latest is None:
             return
-        done = int(percent(latest))
+        done = 100 if self._complete else int(percent(latest))
         # The total grows while the host is walked, and a bar that runs backwards looks broken.
         done = max(done, self._shown)
         if done == self._shown:

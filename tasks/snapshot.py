@@ -18,11 +18,11 @@ from configs.errors import FirstbellError
 from tasks.reports.markdown import teacher_page
 from tasks.reports.model import HostReport
 from tasks.run_page import RunReporter, artifact_key, publish
-from tasks.secret_block import resolve_block
 from tasks.verbs import snapshot as verb
 from tasks.verbs.context import Context
 from tasks.verbs.reporting import failed_report, host_report
 from tasks.verbs.site_repository import OpenRepository
+from tasks.worker import describe, is_transient, load_context
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +37,6 @@ class Shared:
 _SHARED: Final[ContextVar[Shared | None]] = ContextVar("firstbell_shared", default=None)
 
 
-def load_context() -> Context:
-    """Load configuration and inventory as the worker's environment says."""
-    return Context.load(resolve_block=resolve_block)
-
-
 @contextmanager
 def sharing(context: Context, repository: OpenRepository) -> Iterator[None]:
     """Let all tasks that are submitted meanwhile use this repository."""
@@ -50,12 +45,6 @@ def sharing(context: Context, repository: OpenRepository) -> Iterator[None]:
         yield
     finally:
         _SHARED.reset(token)
-
-
-def is_transient(task: Any, run: Any, state: State[Any]) -> bool:
-    """Return whether the same work may succeed when it is simply tried again."""
-    error = state.data
-    return isinstance(error, FirstbellError) and error.transient
 
 
 @task(
@@ -85,12 +74,6 @@ def snapshot_host(host: str, reason: str) -> HostReport | State[Any]:
     for page in result.teachers:
         publish(artifact_key("teacher", host, page.name), teacher_page(page, zone), f"For {page.title}, on {host}")
     return result
-
-
-def describe(host: str, error: FirstbellError) -> str:
-    """Return a failure in one line that opens with the computer's name."""
-    text = " ".join(str(error).split())
-    return text if text.startswith(f"{host}: ") else f"{host}: {text}"
 
 
 def report_of(host: str, state: State[Any]) -> HostReport:
