@@ -1,6 +1,7 @@
 """A real sshd on a free loopback port, run as the current user: for the tests and for the demo.
 
-Needs ``sshd`` and ``ssh-keygen``; the account's own login shell runs the commands, as on any host.
+Needs ``sshd`` and ``ssh-keygen``; the account's own login shell runs the commands, as on any host, but with an empty
+home folder: what its ``.bashrc`` does is not our matter, and must not be cut off half-way when a test cuts a session.
 """
 
 from __future__ import annotations
@@ -69,6 +70,9 @@ class SshServer:
         self.authorize(self.client_key)
         self.known_hosts = folder / "known_hosts"
         self.known_hosts.write_text(self.known_line(self.host_keys[0]))
+        #: The home folder of the programs that it starts; a test may put a ``.bashrc`` there.
+        self.home = folder / "home"
+        self.home.mkdir(exist_ok=True)
         self._config = folder / "sshd_config"
         self._extra = tuple(config)
         self._log = folder / "sshd.log"
@@ -104,9 +108,10 @@ class SshServer:
         lines = [
             *self._extra,
             f"ListenAddress {self.address}:{self.port}",
-            *(f"HostKey {key}" for key in self.host_keys),
-            f"AuthorizedKeysFile {self.authorized_keys}",
-            f"PidFile {self.folder / 'sshd.pid'}",
+            *(f'HostKey "{key}"' for key in self.host_keys),
+            f'AuthorizedKeysFile "{self.authorized_keys}"',
+            "PidFile none",
+            f'SetEnv "HOME={self.home}"',
             "StrictModes no",
             "UsePAM no",
             "PasswordAuthentication no",
