@@ -59,9 +59,10 @@ class FileStore:
         self._backend.remove(kind.name_of(id_))
 
     def ids(self, kind: FileType) -> list[ID]:
-        """Return the IDs of all files of a kind; empty ones, which a client left that died, are not counted."""
+        """Return the IDs of all files of a kind."""
         found = ((kind.id_of(info.name), info.size) for info in self._backend.list(kind.prefix))
-        return [id_ for id_, size in found if id_ is not None and size]
+        # An empty lock is no lock: some stores show a file before its content (restic ignores it, too).
+        return [id_ for id_, size in found if id_ is not None and (size or kind is not FileType.LOCK)]
 
     def load_all(
         self, kind: FileType, ids: Iterable[ID], decode: Callable[[bytes, ID], _T], *, ignore_missing: bool = False

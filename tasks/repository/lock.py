@@ -95,6 +95,11 @@ class Lock:
         """Whether the lock was given back."""
         return self._stop.is_set()
 
+    @property
+    def lost(self) -> bool:
+        """Whether somebody else removed the lock, or it could not be kept fresh."""
+        return bool(self._lost)
+
     def check(self) -> None:
         """Raise ``Locked`` when the lock was lost: then somebody else may have removed what we rely on."""
         if self._lost:

@@ -43,6 +43,8 @@ class Repository:
         self._index = Index()
         self._chunkers = ChunkerFactory(config.chunker_polynomial)
         self._locks: list[Lock] = []
+        self._index_loaded = False
+        self._snapshots: dict[ID, Snapshot] = {}
         self._reader = BlobReader(backend, key, self._index, zstd)
         self._writer = BlobWriter(
             backend, self._files, key, self._index, zstd, version=config.version, check_locks=self._check_locks
@@ -56,10 +58,16 @@ class Repository:
             raise ValueError(f"no repository format {version}")
         _check_password(password)
         backend.ensure_location()
-        if _exists(backend, "config") or next(backend.list(FileType.KEY.prefix), None):
+        if _exists(backend, "config"):
             raise RepositoryError(
                 f"{backend.location}: there is a repository already",
                 hint="Use it as it is, or choose another location; nothing was changed.",
+            )
+        if _has_keys(backend):
+            raise RepositoryError(
+                f"{backend.location}: there are key files already, though no config",
+                hint="If `firstbell init` was cut off here, remove the folder keys and try again. If there are packs"
+                " below data, it is a repository that lost its config: put that back from a copy.",
             )
         key = Key.random()
         config = ConfigFile.new(version)
@@ -75,6 +83,9 @@ class Repository:
         try:
             sealed = backend.load("config")
         except NotFound as error:
+            if _has_keys(backend):
+                hint = "Put it back from a copy; if `firstbell init` was cut off here, remove the folder keys."
+                raise damaged(f"{backend.location}: the repository", "its config is missing", hint) from error
             raise NoRepository(
                 f"{backend.location}: there is no repository",
                 hint="Check the location; `firstbell init` creates a repository.",
@@ -92,7 +103,9 @@ class Repository:
         return cls(backend, config, key)
 
     def load_index(self) -> None:
-        """Read all index files. Call it once, under a lock. Raises ``Damaged``."""
+        """Read all index files, under a lock. Raises ``Damaged``."""
+        self._index.clear()
+        self._index_loaded = True
         ids = self._files.ids(FileType.INDEX)
         superseded = self._add_indexes(ids) & set(ids)
         if superseded:
@@ -116,10 +129,19 @@ class Repository:
     def lock(self, *, exclusive: bool = False) -> Lock:
         """Take a lock, which refreshes itself until it is released or its ``with`` block ends. Raises ``Locked``.
 
-        Releasing it stores and lists first what was saved so far, so that the next run finds it.
+        Releasing it stores and lists first what was saved so far, so that the next run finds it. A repository whose
+        lock was lost takes no other: open it anew.
         """
+        self._check_locks()
         self._locks = [lock for lock in self._locks if not lock.released]
         lock = Lock.acquire(self._files, self._settle, exclusive=exclusive)
+        if self._index_loaded and not self._locks:
+            # Nothing kept others from pruning since it was read, and blobs that are gone must not count as known.
+            try:
+                self.load_index()
+            except BaseException:
+                lock.release()
+                raise
         self._locks.append(lock)
         return lock
 
@@ -204,7 +226,12 @@ class Repository:
     def snapshots(self) -> list[Snapshot]:
         """Return all snapshots, newest last."""
         ids = self._files.ids(FileType.SNAPSHOT)
-        found = self._files.load_all(FileType.SNAPSHOT, ids, decode_snapshot, ignore_missing=True)
+        # A file never changes, so each is read once.
+        known = self._snapshots
+        missing = [id_ for id_ in ids if id_ not in known]
+        for id_, snapshot in self._load_snapshots(missing):
+            known[id_] = snapshot
+        found = (known[id_] for id_ in ids if id_ in known)
         return sorted(found, key=lambda snapshot: (snapshot.time, snapshot.id))
 
     def find_snapshot(
@@ -235,7 +262,9 @@ class Repository:
             raise RepositoryError(f"{spec!r} fits {len(fitting)} snapshots: {names}", hint="Give more digits.")
         if not fitting:
             raise self._no_snapshot(f"{spec!r}")
-        return next(self._files.load_all(FileType.SNAPSHOT, fitting, decode_snapshot))
+        for _, snapshot in self._load_snapshots(fitting):
+            return snapshot
+        raise self._no_snapshot(f"{spec!r}")
 
     def close(self) -> None:
         """End the threads and the backend; what was not flushed is given up. A second time does nothing."""
@@ -249,6 +278,12 @@ class Repository:
             self._writer.close()
             self._reader.close()
             self.backend.close()
+
+    def _load_snapshots(self, ids: Sequence[ID]) -> Iterator[tuple[ID, Snapshot]]:
+        """Yield the snapshots that are still there."""
+        return self._files.load_all(
+            FileType.SNAPSHOT, ids, lambda data, id_: (id_, decode_snapshot(data, id_)), ignore_missing=True
+        )
 
     def _settle(self) -> None:
         self._check_locks()
@@ -280,6 +315,10 @@ def _exists(backend: Backend, name: str) -> bool:
     except NotFound:
         return False
     return True
+
+
+def _has_keys(backend: Backend) -> bool:
+    return next(backend.list(FileType.KEY.prefix), None) is not None
 
 
 def _check_password(password: str) -> None:

@@ -35,10 +35,10 @@ class Snapshot:
     program_version: str = ""
     excludes: tuple[str, ...] = ()
     #: restic's statistics of the run, by its key names; None in snapshots of older clients.
-    summary: dict[str, Any] | None = None
+    summary: dict[str, Any] | None = field(default=None, hash=False)
     id: ID | None = None
     #: Keys that this version does not know, kept so that saving the snapshot again keeps them.
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
 #: The keys of the file are the names of the fields.

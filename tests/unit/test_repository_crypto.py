@@ -131,6 +131,8 @@ def test_init_refuses_where_something_is() -> None:
         with pytest.raises(RepositoryError, match="already"):
             Repository.init(backend.share(), "y", scrypt_n=16)
     assert sorted(info.name for info in backend.list()) == [name for name in before if name != "config"]
+    with pytest.raises(Damaged, match="config is missing"):
+        Repository.open(backend.share(), "x")
 
 
 def test_no_repository_and_no_password() -> None:

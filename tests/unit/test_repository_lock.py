@@ -189,6 +189,9 @@ def test_a_lock_that_somebody_removed_is_lost(repository: Repository, backend: F
         lock.refresh()
     lock.release()
     assert backend.names("locks/") == []
+    # What it knows of the index may be gone, so it is of no use any more.
+    with pytest.raises(Locked):
+        repository.lock()
 
 
 def test_the_refresher_notices_too(repository: Repository, backend: FlakyBackend) -> None:
@@ -253,6 +256,19 @@ def test_a_failed_store_does_not_hide_what_broke_the_run(repository: Repository,
     with pytest.raises(StoreUnavailable), repository.lock():
         pass
     assert backend.names("locks/") == []
+
+
+def test_a_new_lock_after_a_time_without_reads_the_index_again(repository: Repository, backend: FlakyBackend) -> None:
+    with repository.lock():
+        repository.load_index()
+        saved = repository.save_blob(BlobType.DATA, b"pruned meanwhile")
+        with repository.lock():
+            assert repository.has_blob(BlobType.DATA, saved.id)
+    for name in (*backend.names("index/"), *backend.names("data/")):
+        backend.remove(name)
+    with repository.lock():
+        assert not repository.save_blob(BlobType.DATA, b"pruned meanwhile").known
+    assert backend.names("index/")
 
 
 def test_opened_locks_loads_and_gives_back(repository: Repository, backend: FlakyBackend) -> None:
