@@ -122,11 +122,12 @@ class Archiver:
         root: Folder | None = None
         while root is None or listing.events or not fetcher.idle:
             while root is None and fetcher.hungry:
-                listed = next(walk, None)
-                if listed is None:
-                    root = listing.finish()
-                else:
+                if listing.busy:
+                    listing.go_on()
+                elif (listed := next(walk, None)) is not None:
                     listing.take(listed)
+                else:
+                    root = listing.finish()
                 if len(listing.events) >= _DRAIN_EVERY:
                     finisher.drain()
             fetcher.step()

@@ -70,7 +70,6 @@ _BROWSER_REASON = "a browser's cache: it loads pages again by itself; bookmarks,
 _EVERYWHERE: Final = (
     Rule("cache-tag", "a folder that its program marked as a cache (CACHEDIR.TAG)", tag="CACHEDIR.TAG"),
     _folders("node-modules", "packages that npm downloads again from package.json", "node_modules"),
-    _folders("python-cache", "compiled Python files, made again when a program starts", "__pycache__"),
     Rule("own-temporary", "a temporary file of a restore that was cut off", rf"{_ANY}/\.firstbell-[^/]*\.tmp"),
 )
 

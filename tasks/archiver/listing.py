@@ -29,6 +29,7 @@ Event = str | PendingFile | tuple[Skipped, str] | Folder
 #: have changed once more within the same tick of its mtime (a second over SFTP); clocks may differ by as much.
 RACY: Final = timedelta(minutes=1)
 _EMPTY: Final = hash_of(b"")
+_SLICE: Final = 512
 _OWN: Final = b"/" + FOLDER
 _SLASH: Final = ord("/")
 
@@ -46,6 +47,8 @@ class Listing:
         self._parent_root = parent.tree if parent is not None else None
         self._trusted_before_ns = _nanoseconds(parent.time - RACY) if parent is not None else 0
         self._open: list[Folder] = []
+        #: Entries of the innermost folder that are still to be looked at, the last first.
+        self._children: list[Node] = []
         self._held: list[Skipped] = []
         #: The first name seen of each inode that has several, and how many are still to come.
         self._twins: dict[tuple[int, int], tuple[PendingFile, int]] = {}
@@ -59,6 +62,19 @@ class Listing:
             self._take_skip(listed)
         else:
             self._take_folder(listed)
+
+    @property
+    def busy(self) -> bool:
+        """Return whether entries of the folder taken last are still to be looked at, by ``go_on``."""
+        return bool(self._children)
+
+    def go_on(self) -> None:
+        """Look at the next entries of the folder taken last: not all at once, for there may be 100,000."""
+        folder = self._open[-1]
+        for _ in range(min(len(self._children), _SLICE)):
+            node = self._children.pop()
+            self._take_node(folder, node, child_head(folder.head, folder.prefix, node.name))
+        self._tally.progress()
 
     def finish(self) -> Folder:
         """The walk is over: close what is open, and return the root folder, which is left for the caller to close."""
@@ -108,9 +124,8 @@ class Listing:
         self._tell_held(folder)
         if names != sorted(folder.listed):
             children = self._put_in_order(folder, children)
-        for node in children:
-            self._take_node(folder, node, child_head(folder.head, folder.prefix, node.name))
-        self._tally.progress()
+        self._children = children[::-1]
+        self.go_on()
 
     def _enter(self, path: bytes) -> Folder:
         """Return the new folder at ``path``, having closed those that it does not lie in."""
@@ -153,6 +168,12 @@ class Listing:
     def _take_node(self, folder: Folder, node: Node, head: str) -> None:
         name = node.name
         kind = node.type
+        # As the stock client since 0.17: the number of a device may change when a computer starts, and would change
+        # every tree; it is only there to find hard links. Of folders the number of links says nothing.
+        if kind == "dir":
+            node.links = 0
+        if node.links <= 1:
+            node.device_id = 0
         if b"/" in name or b"\0" in name or name in (b"", b".", b".."):
             self._leave_out(node, Skipped(folder.prefix + name, "name", detail="no name that a file can have"))
         elif folder.above is None and name == FOLDER:
@@ -174,13 +195,14 @@ class Listing:
         self.events.append((skip, skipped_line(path_head(skip.path), kind, node.size, skip)))
 
     def _take_file(self, folder: Folder, node: Node, head: str) -> None:
-        folder.nodes.append(node)
         self._tally.files_listed += 1
         self._tally.bytes_listed += node.size
         previous = folder.parent.by_name.get(node.name)
         if previous is not None and self._unchanged(previous, node):
             content = previous.content or ()
             node.content = content
+            # The parent's where they are equal: one of two is kept in memory, and comparing the folder costs nothing.
+            folder.nodes.append(previous if node == previous else node)
             if len(content) == 1:
                 sha256: ID | None = content[0]
             elif content:
@@ -190,6 +212,7 @@ class Listing:
             self.events.append(saved_line(head, "file", node.size, sha256))
             self._tally.saved(folder.prefix + node.name, node.size, unchanged=True)
             return
+        folder.nodes.append(node)
         node.content = None
         file = PendingFile(
             folder.prefix + node.name,
