@@ -37,6 +37,8 @@ _PORTS: Final = (
     "admin.port",
     "admin.port.grpc",
 )
+#: A socket's path has at most 103 bytes on macOS.
+_LONGEST_SOCKET_FOLDER: Final = 90
 #: Ends the server when our end of its standard input closes: we stopped it, or we are gone. $$ is the server itself.
 _TIED: Final = 'exec 3<&0; (cat <&3 >/dev/null; kill -TERM $$) >/dev/null 2>&1 & exec 3<&-; exec "$@" </dev/null'
 
@@ -71,6 +73,7 @@ class SeaweedServer:
         self.access_key = "FB" + secrets.token_hex(8).upper()
         self.secret_key = secrets.token_urlsafe(30)
         self._ports = dict(zip(_PORTS, _free_ports(len(_PORTS)), strict=True))
+        self._started = False
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -117,10 +120,26 @@ class SeaweedServer:
         client.close()
 
     def start(self, timeout: float = 30.0) -> None:
-        """Start the server and return when it stores objects."""
+        """Start the server and return when it stores objects.
+
+        The first start takes other ports when somebody was quicker; from then on the ports are what they are.
+        """
         weed = find_weed()
         if weed is None:
             raise RuntimeError(f"the S3 server 'weed' is not installed: {CURE}")
+        for last in (self._started, self._started, True):
+            self._launch(weed)
+            if self._wait(timeout):
+                self._started = True
+                return
+            self.stop(grace=0)
+            if last:
+                break
+            self._ports = dict(zip(_PORTS, _free_ports(len(_PORTS)), strict=True))
+        tail = self.log.read_text(errors="replace")[-2000:].replace(self.secret_key, "[secret]")
+        raise RuntimeError(f"the S3 server did not start within {timeout:.0f} s:\n{tail}")
+
+    def _launch(self, weed: Path) -> None:
         (self.folder / "data").mkdir(parents=True, exist_ok=True)
         command = [str(weed), "mini", *self._options()]
         if self._tied:
@@ -135,13 +154,15 @@ class SeaweedServer:
                 env={"PATH": os.defpath, "HOME": str(self.folder), "TMPDIR": str(self.folder)},
                 start_new_session=True,
             )
+
+    def _wait(self, timeout: float) -> bool:
+        """Return whether the server became ready before it ended and before the time was up."""
         deadline = time.monotonic() + timeout
         while not self._ready():
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                self.stop(grace=0)
-                tail = self.log.read_text(errors="replace")[-2000:].replace(self.secret_key, "[secret]")
-                raise RuntimeError(f"the S3 server did not start within {timeout:.0f} s:\n{tail}")
+            if self._process is None or self._process.poll() is not None or time.monotonic() > deadline:
+                return False
             time.sleep(0.03)
+        return True
 
     def stop(self, *, grace: float = 5.0) -> None:
         """End the server, at once with ``grace=0``; its data stays."""
@@ -183,8 +204,7 @@ class SeaweedServer:
             "-s3.port.iceberg=0",
             "-s3.port.lance=0",
             "-s3.autoCreateBucket=false",
-            f"-s3.localSocket={self.folder / 's3.sock'}",
-            f"-filer.localSocket={self.folder / 'filer.sock'}",
+            *self._sockets(),
             f"-s3.config={account}",
             "-volume.preStopSeconds=0",
             *(
@@ -194,6 +214,11 @@ class SeaweedServer:
             ),
             *(f"-{option}={port}" for option, port in self._ports.items()),
         ]
+
+    def _sockets(self) -> list[str]:
+        """Keep the server's sockets out of /tmp, where their paths are short enough for a socket."""
+        options = [f"-{service}.localSocket={self.folder / service}.sock" for service in ("s3", "filer")]
+        return options if len(str(self.folder)) < _LONGEST_SOCKET_FOLDER else []
 
     def _ready(self) -> bool:
         """Whether S3 answers and a volume server has told the master where files may go."""
