@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import random
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -312,6 +313,39 @@ def test_a_superseded_index_does_not_count(repository: Repository, backend: Flak
     again = reopened(backend)
     assert not again.has_blob(DATA, hash_of(b"old"))
     assert again.has_blob(DATA, hash_of(b"new"))
+
+
+def test_hosts_that_share_a_failing_store_lose_nothing(
+    repository: Repository, backend: FlakyBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each host tries until its snapshot is written; whatever failed in between, every snapshot can be restored."""
+    monkeypatch.setattr(blob_writer, "_TRY_AGAIN", 0.0)
+    monkeypatch.setattr(blob_writer, "_INDEX_MIN", 0.0)
+    monkeypatch.setattr(packer, "PACK_SIZE", 50_000)
+    chance = random.Random(5)
+    backend.fails = lambda name: not name.startswith("snapshots/") and chance.random() < 0.3
+    contents = [os.urandom(3000) for _ in range(150)]
+
+    def back_up(host: int) -> int:
+        failures = 0
+        for _ in range(200):
+            try:
+                ids = [repository.save_blob(DATA, content).id for content in contents[host * 10 : host * 10 + 100]]
+                tree = repository.save_tree(Tree([Node(b"f", "file", content=tuple(ids))])).id
+                repository.save_snapshot(Snapshot(NOW, tree, ("/",), str(host)))
+            except StoreUnavailable:
+                failures += 1
+            else:
+                return failures
+        raise AssertionError("never done")
+
+    with ThreadPoolExecutor(5) as pool:
+        failures = list(pool.map(back_up, range(5)))
+    assert sum(failures) > 0
+    again = reopened(backend)
+    for host in range(5):
+        tree = again.load_tree(again.find_snapshot("latest", hostname=str(host)).tree)
+        assert list(again.iter_blobs(tree.nodes[0].content or ())) == contents[host * 10 : host * 10 + 100]
 
 
 # -- reading ------------------------------------------------------------------------------------------------------
