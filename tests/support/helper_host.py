@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -100,3 +101,32 @@ def contents(
         else:
             skips.append(item)
     return {path: bytes(content) for path, content in data.items()}, ends, skips
+
+
+def make_deep(root: bytes, levels: int, name: bytes = b"d" * 200) -> bytes:
+    """Make a file and a link at the end of a path longer than the system takes at once; return the file's path."""
+    fd = os.open(root, os.O_RDONLY)
+    path = root
+    for _ in range(levels):
+        os.mkdir(name, dir_fd=fd)
+        below = os.open(name, os.O_RDONLY, dir_fd=fd)
+        os.close(fd)
+        fd = below
+        path += b"/" + name
+    file = os.open(b"file", os.O_WRONLY | os.O_CREAT, dir_fd=fd)
+    os.write(file, b"deep down")
+    if hasattr(os, "setxattr"):
+        os.setxattr(file, "user.deep", b"1")
+    os.close(file)
+    os.symlink(b"file", b"link", dir_fd=fd)
+    os.close(fd)
+    return path + b"/file"
+
+
+def remove_deep(root: bytes) -> None:
+    """Remove a tree too deep for pytest's own clean-up."""
+    fd = os.open(root, os.O_RDONLY)
+    for name in os.listdir(fd):
+        if stat.S_ISDIR(os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode):
+            shutil.rmtree(name, dir_fd=fd)
+    os.close(fd)
