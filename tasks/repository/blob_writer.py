@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Final
 
 from tasks.backends.base import Backend, Buffer
@@ -197,19 +197,17 @@ class BlobWriter:
     def _write_index(self) -> None:
         with self._index_writing:
             with self._state:
-                packs, self._unindexed = self._unindexed, []
+                packs = list(self._unindexed)
                 self._indexed_at = time.monotonic()
-            try:
-                while packs:
-                    # Packs that somebody's prune may have removed must not be listed.
-                    self._check_locks()
-                    count = next(_group_sizes(packs))
-                    self._files.save(FileType.INDEX, encode_index(packs[:count]))
-                    del packs[:count]
-            except BaseException:
+            while packs:
+                # Packs that somebody's prune may have removed must not be listed.
+                self._check_locks()
+                count = _group_size(packs)
+                self._files.save(FileType.INDEX, encode_index(packs[:count]))
+                del packs[:count]
                 with self._state:
-                    self._unindexed[:0] = packs
-                raise
+                    # Only now: who asks meanwhile whether all is listed must hear no. Others only append.
+                    del self._unindexed[:count]
 
     def _raise_failure(self) -> None:
         if not self._failed:
@@ -222,13 +220,11 @@ class BlobWriter:
         raise RepositoryError(message, hint=hint) from cause
 
 
-def _group_sizes(packs: list[IndexedPack]) -> Iterator[int]:
-    """Yield how many packs go into one index file."""
-    count = blobs = 0
-    for pack in packs:
-        count += 1
+def _group_size(packs: list[IndexedPack]) -> int:
+    """Return how many of the packs go into the next index file."""
+    blobs = 0
+    for count, pack in enumerate(packs, 1):
         blobs += len(pack.blobs)
         if blobs >= INDEX_BLOBS:
-            yield count
-            count = blobs = 0
-    yield count
+            return count
+    return len(packs)

@@ -13,12 +13,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from functools import cached_property
-from typing import Final
-
-from pyfastcdc import FastCDC
+from typing import TYPE_CHECKING, Final
 
 from tasks.backends.base import Buffer
 from tasks.repository.ids import ID, hash_of
+
+if TYPE_CHECKING:
+    from pyfastcdc import FastCDC
 
 MIN_SIZE: Final = 512 * 1024
 MAX_SIZE: Final = 8 * 1024 * 1024
@@ -111,14 +112,21 @@ class ChunkerFactory:
     """Makes the chunkers of one repository. They share the chunk of zeros and the table, which cutting only reads."""
 
     def __init__(self, polynomial: str) -> None:
-        self._cutter = FastCDC(
+        self._polynomial = polynomial
+        self._zeros: bytes | None = None
+
+    @cached_property
+    def _cutter(self) -> FastCDC:
+        # Imported here, for who only reads cuts nothing.
+        from pyfastcdc import FastCDC
+
+        return FastCDC(
             _TURN_SIZE,
             min_size=MIN_SIZE,
             max_size=MAX_SIZE,
             normalized_chunking=_NORMALIZATION,
-            seed=seed_of(polynomial),
+            seed=seed_of(self._polynomial),
         )
-        self._zeros: bytes | None = None
 
     def zero_chunk(self) -> bytes:
         """Return the chunk that a long run of zeros is cut into: 8 MiB, or less if the seed happens to cut there."""

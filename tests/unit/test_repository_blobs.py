@@ -258,6 +258,32 @@ def test_an_index_that_could_not_be_stored_is_stored_by_the_next_flush(
     assert reopened(backend).load_blob(DATA, hash_of(b"stored, not listed"))
 
 
+def test_a_snapshot_waits_for_an_index_that_another_thread_writes(
+    repository: Repository, backend: FlakyBackend
+) -> None:
+    snapshot = snapshot_of(repository, b"content")
+    begun, go_on = threading.Event(), threading.Event()
+
+    def hold(name: str) -> bool:
+        if name.startswith("index/"):
+            begun.set()
+            assert go_on.wait(30)
+        return False
+
+    backend.fails = hold
+    with ThreadPoolExecutor(2) as pool:
+        flushing = pool.submit(repository.flush)
+        assert begun.wait(30)
+        saving = pool.submit(repository.save_snapshot, snapshot)
+        with pytest.raises(TimeoutError):
+            saving.result(0.2)
+        assert not backend.names("snapshots/")
+        go_on.set()
+        flushing.result(30)
+        assert saving.result(30).id is not None
+    assert [name.partition("/")[0] for name in backend.saved[-2:]] == ["index", "snapshots"]
+
+
 def test_the_snapshot_is_the_last_write(repository: Repository, backend: FlakyBackend) -> None:
     snapshot = snapshot_of(repository, b"content")
     backend.saved.clear()
