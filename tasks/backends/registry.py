@@ -42,23 +42,10 @@ def open_backend(location: str, options: S3Options | None = None, *, connections
     """
     from tasks.backends.retry import RetryBackend
 
-    return RetryBackend(_open(location, options, connections))
-
-
-def ensure_location(location: str, options: S3Options | None = None) -> None:
-    """Create the bucket or the directory of a location where there is none, at the first try or not at all."""
-    backend = _open(location, options, 1)
-    try:
-        backend.ensure_location()
-    finally:
-        backend.close()
-
-
-def _open(location: str, options: S3Options | None, connections: int) -> Backend:
     scheme, rest = split_location(location)
     module, _, function = BACKENDS[scheme].partition(":")
     opener = cast("Opener", getattr(import_module(module), function))
-    return opener(rest, options, connections)
+    return RetryBackend(opener(rest, options, connections))
 
 
 def split_location(location: str) -> tuple[str, str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 import boto3
 import pytest
 
-from tasks.backends.registry import ensure_location, open_backend
+from tasks.backends.registry import open_backend
 from tasks.backends.retry import RetryBackend, Retrying, RetryPolicy
 from tasks.backends.s3_client import look_up_access
 from tasks.backends.s3_location import parse_s3_location
@@ -123,8 +123,8 @@ def test_the_bucket_is_created_only_when_asked_for(s3_server: SeaweedServer, s3_
         assert "the bucket does not exist" in str(caught.value)
     with pytest.raises(NotFound):
         backend.stat("config")
-    ensure_location(location)
-    ensure_location(location)
+    backend.ensure_location()
+    backend.ensure_location()
     backend.save("config", b"x")
     assert backend.load("config") == b"x"
     backend.close()

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from tasks.backends.local import LocalBackend
-from tasks.backends.registry import ensure_location
 from tasks.errors import BackendError, NotFound
 
 PACK = "data/4f/" + "4f" * 32
@@ -137,12 +136,12 @@ def test_denied_has_a_cure(tmp_path: Path) -> None:
 def test_a_file_in_the_way(tmp_path: Path) -> None:
     (tmp_path / "store").write_bytes(b"")
     with pytest.raises(BackendError):
-        ensure_location(str(tmp_path / "store"))
+        LocalBackend(tmp_path / "store").ensure_location()
     with pytest.raises(BackendError):
         LocalBackend(tmp_path / "store").save("config", b"x")
 
 
 def test_ensure_location_makes_the_folders_above(tmp_path: Path) -> None:
-    ensure_location(f"local:{tmp_path}/a/b")
-    ensure_location(f"local:{tmp_path}/a/b")
+    for _ in range(2):
+        LocalBackend(tmp_path / "a" / "b").ensure_location()
     assert (tmp_path / "a" / "b").is_dir()
