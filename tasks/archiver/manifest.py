@@ -20,7 +20,7 @@ from typing import Final, Literal
 from tasks.archiver.blob_pool import BlobPool
 from tasks.archiver.content import ContentWriter
 from tasks.archiver.source import Skipped
-from tasks.errors import NotFound, RepositoryError
+from tasks.errors import Damaged, NotFound, RepositoryError
 from tasks.repository.repository import Repository
 from tasks.repository.snapshot_file import Snapshot
 from tasks.repository.tree import Node
@@ -145,6 +145,8 @@ def read_manifest(repository: Repository, snapshot: Snapshot) -> Iterator[Manife
         rest = lines.pop()
         for line in lines:
             yield _parse(line)
+    if rest:
+        raise Damaged("the manifest of the snapshot breaks off")
 
 
 def manifest_node(repository: Repository, snapshot: Snapshot) -> Node | None:
@@ -160,18 +162,21 @@ def _find(repository: Repository, tree: bytes, name: bytes) -> Node | None:
 
 
 def _parse(line: bytes) -> ManifestEntry:
-    data = json.loads(line)
-    path = data["path"]
-    return ManifestEntry(
-        path=path.encode() if isinstance(path, str) else base64.b64decode(path["b64"]),
-        size=data["size"],
-        sha256=bytes.fromhex(data["sha256"]) if data["sha256"] else None,
-        status=data["status"],
-        reason=data.get("reason", ""),
-        rule=data.get("rule", ""),
-        type=data.get("type", ""),
-        detail=data.get("detail", ""),
-    )
+    try:
+        data = json.loads(line)
+        path = data["path"]
+        return ManifestEntry(
+            path=path.encode() if isinstance(path, str) else base64.b64decode(path["b64"]),
+            size=data["size"],
+            sha256=bytes.fromhex(data["sha256"]) if data["sha256"] else None,
+            status=data["status"],
+            reason=data.get("reason", ""),
+            rule=data.get("rule", ""),
+            type=data.get("type", ""),
+            detail=data.get("detail", ""),
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise Damaged(f"not a line of a manifest: {line[:200]!r}") from error
 
 
 class ParentManifest:
@@ -205,7 +210,10 @@ class ParentManifest:
             self._restarts += 1
             self._rewind()
             line = self._search(needle)
-        return _parse(line).sha256 if line is not None else None
+        try:
+            return _parse(line).sha256 if line is not None else None
+        except Damaged:
+            return None
 
     def _rewind(self) -> None:
         self._blobs = self._repository.iter_blobs(self._content) if self._content else iter(())

@@ -26,7 +26,7 @@ from tasks.archiver.tally import Tally
 from tasks.archiver.tree_builder import TreeBuilder
 from tasks.backends.memory import MemoryBackend
 from tasks.entries import Skipped
-from tasks.errors import NotFound
+from tasks.errors import Damaged, NotFound
 from tasks.events import silent
 from tasks.repository.ids import hash_of
 from tasks.repository.repository import Repository
@@ -119,3 +119,13 @@ def test_a_part_is_not_taken_for_the_file(repository: Repository) -> None:
     lines = [skipped_line(head, "part", 0, skip), saved_line(head, "file", 1, hash_of(b"a"))]
     snapshot = stored(repository, lines)
     assert ParentManifest(repository, snapshot).sha256(head) == hash_of(b"a")
+
+
+@pytest.mark.parametrize("line", ["nonsense\n", '{"path":"/a"}\n', '{"path":"/a","size":1,"sha256":null', "[]\n"])
+def test_a_damaged_manifest_is_told(repository: Repository, line: str) -> None:
+    good = saved_line(path_head(b"/b"), "file", 1, hash_of(b"b"))
+    snapshot = stored(repository, [good, line])
+    with pytest.raises(Damaged):
+        list(read_manifest(repository, snapshot))
+    assert ParentManifest(repository, snapshot).sha256(path_head(b"/b")) == hash_of(b"b")
+    assert ParentManifest(repository, snapshot).sha256(path_head(b"/a")) is None

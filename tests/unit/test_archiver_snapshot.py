@@ -17,10 +17,12 @@ from tasks.archiver.excludes import default_rules, site_rules
 from tasks.archiver.manifest import read_manifest
 from tasks.archiver.parent import select_parent
 from tasks.backends.memory import MemoryBackend
+from tasks.entries import Directory, Skipped
 from tasks.events import FileSaved, ItemSkipped, Progress
 from tasks.policy.snapshot_state import SnapshotState
 from tasks.repository.repository import Repository
 from tasks.repository.snapshot_file import Snapshot
+from tasks.repository.tree import Node
 from tests.support.memory_source import DirectorySource
 from tests.support.stored_files import stored_content, stored_nodes
 
@@ -491,9 +493,6 @@ def test_a_folder_of_another_snapshots_own_is_not_mixed_in(repository: Repositor
 
     class Rooted(DirectorySource):
         def entries(self, request):  # type: ignore[no-untyped-def]
-            from tasks.entries import Directory, Skipped
-            from tasks.repository.tree import Node
-
             yield Directory(b"/", [Node(b".firstbell", "dir"), Node(b"etc", "dir")])
             yield Directory(b"/.firstbell", [Node(b"evil", "file")])
             yield Skipped(b"/.firstbell/x", "denied")
@@ -505,6 +504,36 @@ def test_a_folder_of_another_snapshots_own_is_not_mixed_in(repository: Repositor
     assert set(stored_nodes(repository, result.snapshot)) == {b"/.firstbell", b"/.firstbell/manifest.jsonl", b"/etc"}
     assert skips_of(result) == {(b"/.firstbell", "name", "")}
     assert result.state is SnapshotState.PARTIAL
+
+
+def test_skips_come_before_their_folder_and_may_be_of_a_part(repository: Repository) -> None:
+    """The helper tells what it leaves out of a folder while it looks at it, and the folder after that."""
+
+    class Helper(DirectorySource):
+        def entries(self, request):  # type: ignore[no-untyped-def]
+            yield Skipped(b"/nobody", "vanished")
+            yield Directory(b"/", [Node(b"home", "dir")])
+            yield Skipped(b"/home/.cache", "excluded", "cache")
+            yield Skipped(b"/home/notes", "too-large", detail="extended attribute user.x of 70000 bytes")
+            yield Skipped(b"/home/gone", "vanished")
+            yield Directory(b"/home", [Node(b"closed", "dir"), Node(b"notes", "symlink", linktarget=b"x")])
+            yield Skipped(b"/home/closed", "denied")
+
+    result = save(repository, plan_of(b"/home", b"/nobody", rules=default_rules("linux")), Helper())
+
+    assert result.snapshot is not None
+    assert b"/home/notes" in stored_nodes(repository, result.snapshot)
+    lines = [(entry.path, entry.type, entry.status) for entry in read_manifest(repository, result.snapshot)]
+    assert lines == [
+        (b"/nobody", "", "skipped"),
+        (b"/home", "dir", "saved"),
+        (b"/home/.cache", "", "skipped"),
+        (b"/home/notes", "part", "skipped"),
+        (b"/home/gone", "", "skipped"),
+        (b"/home/notes", "symlink", "saved"),
+        (b"/home/closed", "dir", "skipped"),
+    ]
+    assert len(result.skips) == 5
 
 
 def test_two_hosts_at_once_share_what_is_the_same(repository: Repository, home: bytes) -> None:
