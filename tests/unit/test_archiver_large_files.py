@@ -209,7 +209,7 @@ class Generated:
 
 
 def memory(*, restart: bool = False) -> int:
-    """Return the peak of this process's memory in bytes; with ``restart``, what it has now, and the peak begins anew."""
+    """Return the peak of this process's memory in bytes; with ``restart`` what it has now, and begin a new peak."""
     status = Path("/proc/self/status")
     if not status.exists():
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
