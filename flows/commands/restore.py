@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 from flows.commands.selection import load_context
 
 if TYPE_CHECKING:
-    from tasks.verbs.restore import RestoreOutcome
-
     from tasks.restorer.plan import RestorePlan
+    from tasks.verbs.restore import RestoreOutcome
 
 
 def add(verbs: Any, common: argparse.ArgumentParser) -> None:
@@ -38,6 +37,7 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--overwrite-newer", action="append", default=[], metavar="PATH", help="this file even if it is newer there"
     )
+    parser.add_argument("--again", action="store_true", help="with --stage: although the same was restored today")
     parser.add_argument("--plan", action="store_true", help="only show what would happen")
     parser.add_argument("--yes", action="store_true", help="apply without asking")
     parser.set_defaults(run=run_restore)
@@ -53,9 +53,8 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
 
 def run_restore(arguments: argparse.Namespace) -> int:
     """Restore; 0 when everything asked for is as in the snapshot, 3 when something was kept or failed."""
-    from tasks.verbs.restore import restore_host
-
     from tasks.verbs.orders import RestoreOrder
+    from tasks.verbs.restore import restore_host
 
     _must_decide(arguments)
     order = RestoreOrder(
@@ -70,6 +69,7 @@ def run_restore(arguments: argparse.Namespace) -> int:
         to_teacher=arguments.to_teacher,
         into=arguments.into,
         overwrite_newer=tuple(arguments.overwrite_newer),
+        again=arguments.again,
     )
     context = load_context(arguments)
     return _finish(arguments, lambda report, confirm: restore_host(context, order, report=report, confirm=confirm))
@@ -90,9 +90,8 @@ def run_undo(arguments: argparse.Namespace) -> int:
 
 
 def _finish(arguments: argparse.Namespace, call: Any) -> int:
-    from tasks.reports.restore import outcome_json, outcome_lines, plan_lines
-
     from tasks.reports.json_lines import JsonReporter
+    from tasks.reports.restore import outcome_json, outcome_lines, plan_lines
     from tasks.reports.text import TextReporter
 
     json_out = JsonReporter(sys.stdout) if arguments.json else None

@@ -29,7 +29,7 @@ class RestoreOrder:
     ``what`` holds patterns, from the teacher's home on or absolute; ``{desktop}`` and the other known folders may stand
     in them; empty means everything. ``as_of`` is an aware time: the newest snapshot not younger is taken. ``into`` is a
     folder on the target that gets everything, laid out as it was. ``request`` sets two equal orders apart, such as by
-    a ticket.
+    a ticket; ``again`` fills a dated folder although the same order did so within a day.
     """
 
     host: str | None = None
@@ -44,6 +44,7 @@ class RestoreOrder:
     into: str | None = None
     overwrite_newer: tuple[str, ...] = ()
     request: str = ""
+    again: bool = False
 
 
 def source_hosts(context: Context, order: RestoreOrder) -> list[str]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from zoneinfo import ZoneInfo
 
 from inventory.model import Host
@@ -12,6 +14,9 @@ from tasks.archiver.archiver import Archiver, CapturePlan
 from tasks.archiver.manifest import read_manifest
 from tasks.errors import NotFound, RestoreRefused
 from tasks.events import HostDone, HostStarted, Reporter, silent
+from tasks.records.model import RequestState, RequestStatus
+from tasks.records.requests import Claim, RestoreRequests
+from tasks.records.store import RecordStore
 from tasks.remote.filesystem import RemoteHost
 from tasks.repository.chunker import MIN_SIZE
 from tasks.repository.ids import short
@@ -122,19 +127,53 @@ class _Restore:
 
     def run(self, confirm: Confirm, now: datetime) -> RestoreOutcome:
         repository, sink = self.opened.repository, self.remote.sink()
-        plan = build_plan(
-            repository, sink, self._request(), now=now.astimezone(self.zone), known_hashes=self._known_hashes()
-        )
+        request = self._request()
+
+        def planned() -> RestorePlan:
+            local = now.astimezone(self.zone)
+            return build_plan(repository, sink, request, now=local, known_hashes=self._known_hashes())
+
         if self.order.mode == "plan":
-            return RestoreOutcome(self.target.name, plan, None, message="only shown, nothing was written")
-        if not plan.writes:
-            return RestoreOutcome(self.target.name, plan, None, message=_nothing_to_write(plan))
-        if not confirm(plan):
-            return RestoreOutcome(self.target.name, plan, None, message="nothing was written")
-        before = self._before_image(plan, now)
-        result = Restorer(repository, sink, self.report, host=self.target.name).apply(plan)
+            return RestoreOutcome(self.target.name, planned(), None, message="only shown, nothing was written")
+        claim = self._claim(request)
+        if isinstance(claim, RequestStatus):
+            return RestoreOutcome(self.target.name, None, None, message=_done_already(claim, self.zone))
+        with claim:
+            # Planned while nobody else carries out the same order: what it did shows in the plan.
+            plan = planned()
+            if not plan.writes:
+                claim.done(plan.summary())
+                return RestoreOutcome(self.target.name, plan, None, message=_nothing_to_write(plan))
+            if not confirm(plan):
+                claim.failed("not confirmed")
+                return RestoreOutcome(self.target.name, plan, None, message="nothing was written")
+            before = self._before_image(plan, now)
+            claim.check()
+            result = Restorer(repository, sink, self.report, host=self.target.name).apply(plan)
+            if result.complete:
+                claim.done(result.summary())
+            else:
+                claim.failed("not everything came back")
         self.report(HostDone(self.target.name, "restore", f"{result.restored} restored"))
         return RestoreOutcome(self.target.name, plan, result, undo_id=short(before.id or b""))
+
+    def _claim(self, request: RestoreRequest) -> Claim | RequestStatus:
+        """Return the right to carry the order out, or its status when it was done and must not be done twice.
+
+        In place, what stands there already is not written again, so the order may always be repeated: files that were
+        lost since come back. A second dated folder nobody wants.
+        """
+        wish = {"host": self.target.name, "request": self.order.request, "restore": request.canonical()}
+        digest = hashlib.sha256(json.dumps(wish, sort_keys=True).encode()).hexdigest()
+        requests = RestoreRequests(RecordStore(self.opened.repository.backend, self.report))
+        claim = requests.claim(digest, again=self.order.mode == "apply" or self.order.again)
+        if isinstance(claim, RequestStatus) and claim.state is not RequestState.DONE:
+            raise RestoreRefused(
+                "the same restore is being carried out by another run right now",
+                hint="Wait until that one has ended; if it was killed, try again in five minutes.",
+                host=self.target.name,
+            )
+        return claim
 
     def _before_image(self, plan: RestorePlan, now: datetime) -> Snapshot:
         """Save what the plan will change, and the note that an undo needs, before anything is written.
@@ -240,6 +279,11 @@ class _Restore:
 
 def _inside(path: bytes, folder: bytes) -> bool:
     return path == folder or path.startswith(folder.rstrip(b"/") + b"/")
+
+
+def _done_already(status: RequestStatus, zone: tzinfo) -> str:
+    when = f" on {status.since.astimezone(zone):%Y-%m-%d at %H:%M}" if status.since else ""
+    return f"the same was restored{when}, so it was not restored twice"
 
 
 def _nothing_to_write(plan: RestorePlan) -> str:
