@@ -49,6 +49,7 @@ SF_DATALESS = 0x40000000  # <sys/stat.h> of macOS: the content is in iCloud
 O_PATH = getattr(os, "O_PATH", 0) or os.O_RDONLY
 O_NOATIME = getattr(os, "O_NOATIME", 0)
 O_FOLDER = os.O_DIRECTORY | os.O_NOFOLLOW
+O_NOFOLLOW_ANY = 0x20000000 if MACOS else 0  # <sys/fcntl.h> of macOS; older systems ignore it
 ZEROS = bytes(MAX_PAYLOAD)
 
 encode_json = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True).encode
@@ -280,22 +281,39 @@ def split(path):
 
 
 def open_far(path, flags):
-    """Open a folder by an absolute path of any length, in pieces that the system takes."""
-    fd = None
-    rest = path
-    while True:
-        piece = rest
-        if len(rest) > MAX_PATH:
-            piece = rest[: rest.rindex(b"/", 0, MAX_PATH)]
-        rest = rest[len(piece) :].lstrip(b"/")
+    """Open a folder by an absolute path of any length, without following a symlink anywhere in it.
+
+    A user could put a symlink in the place of a folder while root is on the way into it.
+    """
+    if len(path) <= MAX_PATH:
+        fd = os.open(path, O_FOLDER | O_NOFOLLOW_ANY | flags)
         try:
-            below = os.open(piece, O_FOLDER | (O_PATH if rest else flags), dir_fd=fd)
+            refuse_elsewhere(fd, path)
+        except BaseException:
+            os.close(fd)
+            raise
+        return fd
+    fd = os.open(b"/", O_FOLDER | O_PATH)
+    parts = parts_of(path)
+    for index, part in enumerate(parts):
+        above = fd
+        try:
+            fd = os.open(part, O_FOLDER | (flags if index == len(parts) - 1 else O_PATH), dir_fd=above)
         finally:
-            if fd is not None:
-                os.close(fd)
-        if not rest:
-            return below
-        fd = below
+            os.close(above)
+    return fd
+
+
+def refuse_elsewhere(fd, path):
+    """Raise ``OSError`` when what was opened is not at this path: a symlink was on the way. Linux knows."""
+    if MACOS:
+        return  # O_NOFOLLOW_ANY has seen to it
+    try:
+        there = os.readlink(b"/proc/self/fd/%d" % fd)
+    except OSError:
+        return  # no /proc
+    if there != path and there.startswith(b"/"):
+        raise OSError(errno.ELOOP, "a symlink is in the path")
 
 
 class Place:
@@ -977,6 +995,8 @@ def open_regular(path):
             # Looked at before it is opened: to open a FIFO or a device can wake up whoever waits there.
             refuse_special(entry)
             flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+            if place.fd is None:
+                flags |= O_NOFOLLOW_ANY
             if O_NOATIME and os.geteuid() in (0, entry.st_uid):
                 try:
                     fd = os.open(place.name, flags | O_NOATIME, dir_fd=place.fd)
@@ -989,6 +1009,11 @@ def open_regular(path):
     try:
         entry = os.fstat(fd)
         refuse_special(entry)  # swapped meanwhile
+        if len(path) <= MAX_PATH:
+            refuse_elsewhere(fd, path)
+    except OSError as error:
+        os.close(fd)
+        raise skip_of(error)
     except BaseException:
         os.close(fd)
         raise
@@ -1138,6 +1163,7 @@ class Reader:
     def read(self, reply, paths):
         """Send the content of files, each with its ``end`` or ``skip``."""
         for index, value in enumerate(paths):
+            reply.tick()
             try:
                 fd, before = open_regular(decode_path(value))
             except Skip as skip:
@@ -1281,6 +1307,7 @@ class Reader:
             else:
                 fields = {"file": index, "sha256": digest, "size": size, "mtime": before.st_mtime_ns}
                 reply.send("item", fields)
+            reply.tick()
 
     def hash_open(self, reply, fd, before):
         digest = new_digest(before.st_size)
@@ -1360,8 +1387,9 @@ class NewFile:
 class Writer:
     """Writes what ``allow-write`` permits; nothing before it."""
 
-    #: Up to so many files of a commit are made durable one by one, more by one syncfs: measured on ext4, 20,000 small
-    #: files took 0.2 s by syncfs, 19 s one by one; but syncfs also waits for what others have written.
+    #: Up to so many files of a commit are made durable one by one, more by one syncfs. Measured on ext4, 2,000 small
+    #: files: 0.43 s one by one, 0.024 s by syncfs, on a virtual disk; a real one takes 5-10 ms for each. But syncfs
+    #: also waits for all that others have written.
     ONE_BY_ONE = 8
     FOLDERS = 64
 
@@ -2003,8 +2031,8 @@ class Target:
 def text_of(path, limit=64 * 1024):
     """Return a small file's text, or "" when it cannot be read."""
     try:
-        fd, _ = open_regular(path)
-    except (Skip, RequestError):
+        fd, _ = open_regular(realpath(path))
+    except (Skip, RequestError, OSError):
         return ""
     try:
         return read_exact(fd, limit).decode("utf-8", "replace")
@@ -2066,10 +2094,7 @@ class Facts:
             found = dict(re.findall(r"<key>(ProductName|ProductVersion)</key>\s*<string>([^<]*)</string>", text))
             return ("%s %s" % (found.get("ProductName", "macOS"), found.get("ProductVersion", ""))).strip()
         for path in (b"/etc/os-release", b"/usr/lib/os-release"):
-            try:
-                text = text_of(realpath(path))
-            except OSError:
-                continue
+            text = text_of(path)
             found = re.search(r'^PRETTY_NAME="?([^"\n]*)', text, re.MULTILINE)
             if found:
                 return found.group(1)

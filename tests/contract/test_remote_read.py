@@ -14,6 +14,7 @@ import pytest
 
 from tasks.entries import FileEnd, KnownRange, Piece, Skipped
 from tasks.remote.filesystem import RemoteHost
+from tasks.repository.tree import Node
 from tests.support.helper_host import contents, helper_host, interpreters, make_deep, remove_deep
 
 MIB = 1024 * 1024
@@ -150,6 +151,24 @@ def test_what_is_no_file_is_skipped_without_waiting(host: RemoteHost, root: byte
         "vanished",
         "special",
     ]
+
+
+def test_no_symlink_on_the_way_is_followed(host: RemoteHost, root: bytes) -> None:
+    os.mkdir(root + b"/real")
+    write(root + b"/real/file", b"secret")
+    os.symlink(b"real", root + b"/alias")
+    deep = os.path.dirname(make_deep(root, 22))
+    try:
+        sink = host.sink()
+        sink.allow("digest", [root])
+        sink.make(deep + b"/alias", Node(b"alias", "symlink", linktarget=root + b"/real"))
+        assert [result.ok for result in sink.commit()] == [True]
+        paths = [root + b"/alias/file", deep + b"/alias/file"]
+        items = list(host.source().read(paths))
+        assert [item.reason for item in items if isinstance(item, Skipped)] == ["vanished", "vanished"]
+        assert [item.sha256 for item in sink.hash(paths)] == [None, None]
+    finally:
+        remove_deep(root)
 
 
 def test_a_growing_file_is_read_to_the_size_it_had(host: RemoteHost, root: bytes) -> None:
