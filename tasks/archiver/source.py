@@ -23,6 +23,8 @@ class Source(Protocol):
     def read(self, paths: Sequence[bytes]) -> Iterator[Piece | FileEnd | Skipped]:
         """Yield for each file in the order asked its pieces in order and one ``FileEnd``, or one ``Skipped``.
 
+        A ``Skipped`` may also come after pieces: reading broke off, and what came is worthless.
+
         The request is sent at once, before the first item is taken, so that several may be under way; they must be
         consumed in the order they were made.
         """
@@ -30,5 +32,6 @@ class Source(Protocol):
     def ranges(self, path: bytes, known: Sequence[KnownRange]) -> Iterator[Piece | FileEnd | Skipped]:
         """Yield only what differs from ``known``, and everything behind the last known range, then ``FileEnd``.
 
-        A known range that is not yielded is unchanged on the host.
+        A known range that is not yielded is unchanged on the host. Known ranges at or beyond the size in ``FileEnd``
+        are not there any more; one that reaches beyond it is yielded, shortened.
         """
