@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final, get_args
 
 from tasks.entries import Expected, Hashed, WriteReason, WriteResult, Zeros
@@ -105,12 +105,19 @@ class RemoteSink:
         self._gather("remove", {"path": encode_path(path), "expect": expect_of(expected)})
 
     def write_file(
-        self, path: bytes, node: Node, expected: Expected | None, content: Iterable[bytes | memoryview | Zeros]
+        self,
+        path: bytes,
+        node: Node,
+        expected: Expected | None,
+        content: Iterable[bytes | memoryview | Zeros],
+        *,
+        sha256: Callable[[], bytes] | None = None,
     ) -> None:
         """Write a file's content under a temporary name beside ``path``; ``commit`` renames it.
 
         Pieces must not change after they are given. When ``content`` raises, the file is given up and there is no
-        result for it.
+        result for it. ``sha256`` tells the hash of the content once all of it was taken, so that it is not hashed
+        here again; the host hashes what arrives and compares.
         """
         self._flush()
         self._files += 1
@@ -130,7 +137,8 @@ class RemoteSink:
             for piece in _chain(first, second, pieces):
                 for extra, payload in _frames(piece):
                     self._session.stream("write", {**fields, **extra}, payload)
-                    _update(digest, extra.get("zero", 0), payload)
+                    if sha256 is None:
+                        _update(digest, extra.get("zero", 0), payload)
                     if not begun:
                         begun = True
                         del fields["path"]
@@ -139,11 +147,10 @@ class RemoteSink:
             if begun:
                 self._session.stream("finish", fields, b'{"abort":true}')
             raise
-        last["sha256"] = digest.hexdigest()
+        last["sha256"] = (sha256() if sha256 else digest.digest()).hex()
         self._session.stream("finish", fields, dump(last).encode("ascii"))
 
     def _put(self, fields: dict[str, Any], content: Buffer, last: dict[str, Any]) -> None:
-        last["sha256"] = hashlib.sha256(content).hexdigest()
         document = dump(last)
         if len(document) <= _SMALL_META:
             self._session.stream("put", {**fields, **last}, content)

@@ -63,6 +63,12 @@ class Contents:
         self._stale = False
         self.sha256 = digest.digest() if digest is not None else content[0]
 
+    def digest(self) -> bytes:
+        """Return the SHA-256 of the file that was just read to its end."""
+        if self.sha256 is None:
+            raise RuntimeError("the file was not read to its end")
+        return self.sha256
+
     def close(self) -> None:
         """Give up reading ahead."""
         blobs, self._blobs = self._blobs, None

@@ -21,7 +21,7 @@ from tasks.restorer.tally import Tally
 
 #: A batch is committed when it has this many bytes or files: a commit makes the host wait for its disk.
 BATCH_BYTES: Final = 64 * 1024 * 1024
-BATCH_FILES: Final = 500
+BATCH_FILES: Final = 2000
 #: A file up to this size is read whole from the repository before the host hears of it, so that damage in it costs the
 #: host nothing.
 _WHOLE: Final = 8 * 1024 * 1024
@@ -93,10 +93,11 @@ class FileWriter:
     def _send(self, contents: Contents, index: int, item: PlanItem) -> bool:
         try:
             if item.node.size <= _WHOLE:
-                self._sink.write_file(item.path, item.node, item.expected, list(contents.read(index)))
+                pieces = list(contents.read(index))
+                self._sink.write_file(item.path, item.node, item.expected, pieces, sha256=contents.digest)
             else:
                 with contextlib.closing(contents.read(index)) as content:
-                    self._sink.write_file(item.path, item.node, item.expected, content)
+                    self._sink.write_file(item.path, item.node, item.expected, content, sha256=contents.digest)
         except (Damaged, NotFound) as error:
             self._tally.lost(item, "failed", "damaged", f"its content cannot be read from the repository: {error}")
             return False

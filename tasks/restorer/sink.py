@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from tasks.entries import Expected, Hashed, WriteReason, WriteResult, Zeros
@@ -33,12 +33,19 @@ class Sink(Protocol):
         """
 
     def write_file(
-        self, path: bytes, node: Node, expected: Expected | None, content: Iterable[bytes | memoryview | Zeros]
+        self,
+        path: bytes,
+        node: Node,
+        expected: Expected | None,
+        content: Iterable[bytes | memoryview | Zeros],
+        *,
+        sha256: Callable[[], bytes] | None = None,
     ) -> None:
         """Write a file's content under a temporary name beside ``path``; ``commit`` renames it.
 
         When ``path`` is not as ``expected`` at that moment, it is left alone and the result is ``conflict``. When
         taking ``content`` raises, the error passes through, nothing of the file stays, and the sink stays usable.
+        ``sha256`` tells the hash of the content once all of it was taken: it spares hashing it here again.
         """
 
     def commit(self) -> list[WriteResult]:

@@ -87,7 +87,13 @@ class DirectorySink:
             self._try(path, lambda: self._make(path, node, expected))
 
     def write_file(
-        self, path: bytes, node: Node, expected: Expected | None, content: Iterable[bytes | memoryview | Zeros]
+        self,
+        path: bytes,
+        node: Node,
+        expected: Expected | None,
+        content: Iterable[bytes | memoryview | Zeros],
+        *,
+        sha256: Callable[[], bytes] | None = None,
     ) -> None:
         try:
             self._check(path, expected)
@@ -111,6 +117,8 @@ class DirectorySink:
                         size += len(piece)
                         self.received += len(piece)
                 file.truncate(size)
+            if sha256 is not None and sha256() != digest.digest():
+                raise OSError(errno.EIO, "the content that arrived is not the one announced")
             detail = set_metadata(temporary, node)
         except OSError as error:
             with contextlib.suppress(OSError):

@@ -6,7 +6,7 @@ import errno
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -211,9 +211,15 @@ class DyingSink(DirectorySink):
         self.left = after
 
     def write_file(
-        self, path: bytes, node: Node, expected: Expected | None, content: Iterable[bytes | memoryview | Zeros]
+        self,
+        path: bytes,
+        node: Node,
+        expected: Expected | None,
+        content: Iterable[bytes | memoryview | Zeros],
+        *,
+        sha256: Callable[[], bytes] | None = None,
     ) -> None:
-        super().write_file(path, node, expected, self._counted(content))
+        super().write_file(path, node, expected, self._counted(content), sha256=sha256)
 
     def _counted(self, content: Iterable[bytes | memoryview | Zeros]) -> Iterator[bytes | memoryview | Zeros]:
         for piece in content:
