@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from configs.model import RepositoryPlace
 from inventory.model import Host
 from tasks.archiver.archiver import Archiver, CapturePlan, SnapshotResult
-from tasks.archiver.excludes import default_rules, site_rules
+from tasks.archiver.excludes import STANDING_RULES, default_rules, site_rules
 from tasks.archiver.parent import select_parent
 from tasks.archiver.source import Rule, Skipped
 from tasks.errors import FirstbellError
@@ -148,7 +148,7 @@ def _run(
     result = Archiver(repository, remote.source(), tally).snapshot(plan, parent=parent, now=now or datetime.now(UTC))
     tally.take_skips(result.skips)
     report(HostDone(host.name, "snapshot", f"{result.state.value} in {time.monotonic() - started:.0f} s"))
-    return HostSnapshot(host.name, reason, result, tuple(tally.people), tuple(notes), rules)
+    return HostSnapshot(host.name, reason, result, tuple(tally.people), tuple(notes), (*rules, *STANDING_RULES))
 
 
 def capture_rules(context: Context, host: Host, platform: str, people: Sequence[Person]) -> tuple[Rule, ...]:

@@ -72,9 +72,8 @@ class PrefectStack:
         deadline = time.monotonic() + timeout
         while True:
             with contextlib.suppress(urllib.error.URLError, ConnectionError, TimeoutError):
-                with urllib.request.urlopen(f"{self.api_url}/health", timeout=2) as answer:
-                    if answer.status == 200:
-                        return
+                self._call("GET", "/health")
+                return
             if self._processes[0].poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"the Prefect server did not start:\n{self.log('server')[-3000:]}")
             time.sleep(0.2)
