@@ -132,6 +132,7 @@ class RemoteSink:
             first = next(pieces, b"")
             second = next(pieces, None)
             if second is None and not isinstance(first, Zeros) and len(first) <= MAX_PAYLOAD:
+                last["sha256"] = (sha256() if sha256 else hashlib.sha256(first).digest()).hex()
                 self._put(fields, first, last)
                 return
             for piece in _chain(first, second, pieces):

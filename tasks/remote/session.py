@@ -17,6 +17,8 @@ from tasks.errors import FirstbellError, HelperFailed, ProtocolError, TransportE
 from tasks.remote.channels.base import Channel
 from tasks.remote.frames import Buffer, Frame
 
+#: Content is gathered up to this size before it is sent, in bytes: small files in few writes.
+GATHERED: Final = 128 * 1024
 #: Content that may wait to be sent, in bytes.
 MAX_UNSENT: Final = 8 * 1024 * 1024
 #: Answers that may stay untaken while content is sent, in bytes: what the smallest pipe holds, with room to spare.
@@ -99,6 +101,7 @@ class Session:
         self._changed = threading.Condition()
         self._unsent: deque[Frame] = deque()
         self._unsent_size = 0
+        self._due = False
         self._send_error: FirstbellError | None = None
         self._closed = False
         self._sender = threading.Thread(target=self._send, name="frames to the helper", daemon=True)
@@ -124,9 +127,13 @@ class Session:
         """Send a frame without waiting."""
         with self._changed:
             self._enqueue(Frame({"t": kind, "id": number, **(fields or {})}, payload))
+            self._due = True
+            self._changed.notify_all()
 
     def stream(self, kind: str, fields: Mapping[str, Any], payload: Buffer = b"") -> None:
-        """Send a frame of content that has no answer; waits while too much is unsent.
+        """Send a frame of content that has no answer, at the latest with the next request.
+
+        Waits while too much is unsent.
 
         ``payload`` must not change afterwards.
         """
@@ -137,6 +144,9 @@ class Session:
             if self._send_error is None:
                 self._number += 1
                 self._enqueue(Frame({"t": kind, "id": self._number, **fields}, payload))
+                if self._unsent_size >= GATHERED and not self._due:
+                    self._due = True
+                    self._changed.notify_all()
                 return
         raise self._cause()
 
@@ -145,7 +155,6 @@ class Session:
             raise HelperFailed("the link to the helper is closed")
         self._unsent.append(frame)
         self._unsent_size += len(frame.payload) + 256
-        self._changed.notify_all()
 
     def _settle(self) -> None:
         """Take what has been answered, so that the helper is never stuck with its answers while we send content."""
@@ -175,12 +184,13 @@ class Session:
     def _send(self) -> None:
         while True:
             with self._changed:
-                while not self._unsent and not self._closed:
+                while not self._due and not self._closed:
                     self._changed.wait()
                 if self._closed:
                     return
                 frames = list(self._unsent)
                 self._unsent.clear()
+                self._due = False
             try:
                 self._channel.send_all(frames)
             except FirstbellError as error:
@@ -208,6 +218,8 @@ class Session:
             if self._send_error is None and not self._unsent and not self._answers:
                 # The helper ends by itself then; otherwise it does when its input ends.
                 self._enqueue(Frame({"t": "bye", "id": self._number + 1}))
+                self._due = True
+                self._changed.notify_all()
                 self._changed.wait_for(lambda: not self._unsent_size or self._send_error, _GRACE)
         with self._changed:
             self._closed = True
