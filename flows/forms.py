@@ -6,10 +6,16 @@ Prefect makes the form from a flow's signature. A field's title is lost on the w
 
 from __future__ import annotations
 
+from datetime import date
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
+
+#: A text field that may stay empty. Without the schema the form asks whether the value is of type "str" or "None".
+OptionalText = Annotated[str | None, WithJsonSchema({"type": "string"})]
+#: A date picker that may stay empty.
+OptionalDate = Annotated[date | None, WithJsonSchema({"type": "string", "format": "date"})]
 
 
 def asked(title: str, description: str, default: Any = ...) -> Any:
@@ -58,14 +64,14 @@ class RestoreStep(StrEnum):
     PLAN = "only show what would happen"
 
 
-SITE = asked("School", "The short name of the school, as in the inventory. Example: north")
+SITE = asked("School", "The short name of the school, as in the inventory. Example: `north`")
 SITE_HOSTS = asked(
-    "Only these computers", "Leave this empty to save every computer of the school. Example: lab3-07", default=None
+    "Only these computers", "Leave this empty to save every computer of the school. Example: `lab3-07`", default=None
 )
 SITE_REASON = asked(
     "Reason", "Why now; it stands in the name of the run and with each snapshot.", default=SiteReason.NIGHTLY
 )
-HOST = asked("Computer", "The name of the computer, as in the inventory. Example: lab3-07")
+HOST = asked("Computer", "The name of the computer, as in the inventory. Example: `lab3-07`")
 REASON = asked(
     "Reason",
     "Why now; it stands in the name of the run and with the snapshot.",
@@ -75,20 +81,20 @@ REASON = asked(
 RESTORE_COMPUTER = asked(
     "Computer the files were on",
     "The name of the computer whose files shall come back. May be left empty when the teacher has only one computer. "
-    "Example: lab3-07",
+    "Example: `lab3-07`",
     default=None,
 )
 RESTORE_TEACHER = asked(
     "Teacher",
     "The account name of the teacher whose files shall come back. Leave it empty for everybody on that computer. "
-    "Example: a.ito",
+    "Example: `a.ito`",
     default=None,
 )
-RESTORE_WHAT = asked("What shall come back", "Choose one.", default=RestoreWhat.DESKTOP)
+RESTORE_WHAT = asked("What shall come back", "The desktop is what teachers miss most.", default=RestoreWhat.DESKTOP)
 RESTORE_NAME = asked(
     "Folder or pattern",
-    "Only for one folder or a pattern. A folder is named from the teacher's home on: Documents/Class 4b. A pattern: "
-    "*.docx finds Word documents in all folders, Desktop/Exams/*.pdf those in one.",
+    "Only for one folder or a pattern. A folder is named from the teacher's home on: `Documents/Class 4b`. A pattern: "
+    "`*.docx` finds Word documents in all folders, `Desktop/Exams/*.pdf` those in one.",
     default=None,
 )
 RESTORE_AS_OF = asked(
@@ -104,7 +110,7 @@ RESTORE_WHERE = asked(
 )
 RESTORE_TO = asked(
     "On another computer",
-    "The name of the computer that shall get the files, when it is not the one they were on. Example: lab3-08",
+    "The name of the computer that shall get the files, when it is not the one they were on. Example: `lab3-08`",
     default=None,
 )
 RESTORE_STEP = asked("What to do", "The plan is shown in both cases, before anything is written.", RestoreStep.RESTORE)
@@ -119,7 +125,7 @@ RESTORE_REPLACE = asked(
     "been changed since, each named from the teacher's home on. Everything else that is newer is kept.",
     default=[],
 )
-UNDO_HOST = asked("Computer", "The name of the computer on which files were restored. Example: lab3-07")
+UNDO_HOST = asked("Computer", "The name of the computer on which files were restored. Example: `lab3-07`")
 UNDO_ID = asked(
     "Undo number",
     "The number that the page of the restore names under 'To undo this'. Files that somebody has changed since the "

@@ -50,4 +50,6 @@ def failed(error: FirstbellError) -> State[Any]:
     """Return the state of a run that an error ended: what happened, and the cure."""
     text = " ".join(str(error).split())
     cure = " ".join(error.hint.split())
-    return Failed(message=f"{text}. {cure}" if cure else text)
+    if cure and not text.endswith((".", "?", "!")):
+        text += "."
+    return Failed(message=f"{text} {cure}".rstrip())

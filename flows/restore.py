@@ -25,6 +25,8 @@ from flows.forms import (
     RESTORE_WHERE,
     UNDO_HOST,
     UNDO_ID,
+    OptionalDate,
+    OptionalText,
     RestoreStep,
     RestoreWhat,
     RestoreWhere,
@@ -52,16 +54,16 @@ def _restore_run_name() -> str:
 
 @flow(name="restore-request", flow_run_name=_restore_run_name, persist_result=False)
 def restore_host(
-    computer: str | None = RESTORE_COMPUTER,
-    teacher: str | None = RESTORE_TEACHER,
+    computer: OptionalText = RESTORE_COMPUTER,
+    teacher: OptionalText = RESTORE_TEACHER,
     what: RestoreWhat = RESTORE_WHAT,
-    name: str | None = RESTORE_NAME,
-    as_of: date | None = RESTORE_AS_OF,
+    name: OptionalText = RESTORE_NAME,
+    as_of: OptionalDate = RESTORE_AS_OF,
     where: RestoreWhere = RESTORE_WHERE,
-    to_computer: str | None = RESTORE_TO,
+    to_computer: OptionalText = RESTORE_TO,
     step: RestoreStep = RESTORE_STEP,
     replace_newer: list[str] = RESTORE_REPLACE,
-    ticket: str | None = RESTORE_TICKET,
+    ticket: OptionalText = RESTORE_TICKET,
 ) -> State[Any]:
     """Bring a teacher's files back, as they were saved.
 

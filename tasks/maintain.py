@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from prefect import task
@@ -11,8 +12,20 @@ from prefect.logging import get_run_logger
 from prefect.states import Failed
 
 from configs.errors import FirstbellError
+from tasks.reports.display import show_text
 from tasks.verbs import maintain as verb
 from tasks.worker import describe, is_transient, load_context
+
+
+def _log() -> Callable[[str], None]:
+    """Return what puts the lines of the stock client on the run page; it also sends empty ones."""
+    log = get_run_logger()
+
+    def line(text: str) -> None:
+        if text.strip():
+            log.info("%s", show_text(text.rstrip()))
+
+    return line
 
 
 @task(
@@ -26,7 +39,7 @@ from tasks.worker import describe, is_transient, load_context
 def check_repository(site: str, read_data: bool) -> verb.CheckResult | State[Any]:
     """Check a school's repositories by the stock restic client."""
     try:
-        return verb.check_repository(load_context(), site, read_data=read_data, report=get_run_logger().info)
+        return verb.check_repository(load_context(), site, read_data=read_data, report=_log())
     except FirstbellError as error:
         return Failed(message=describe(site, error), data=error)
 
@@ -42,6 +55,6 @@ def check_repository(site: str, read_data: bool) -> verb.CheckResult | State[Any
 def forget_and_prune(site: str, dry_run: bool) -> verb.ForgetResult | State[Any]:
     """Let old snapshots of a school go as its retention says, and the data that only they needed."""
     try:
-        return verb.forget(load_context(), site, dry_run=dry_run, prune=True, report=get_run_logger().info)
+        return verb.forget(load_context(), site, dry_run=dry_run, prune=True, report=_log())
     except FirstbellError as error:
         return Failed(message=describe(site, error), data=error)

@@ -42,7 +42,7 @@ def forget_page(site: str, decided: Sequence[Decided], zone: tzinfo, *, dry_run:
             )
         )
     if rows:
-        lines += table(("Computer", "Kept", verb.capitalize(), "Oldest kept", "Newest kept"), rows)
+        lines += table(("Computer", "Kept", verb.capitalize(), "Oldest kept", "Newest kept"), rows, right=(1, 2))
     return "\n".join(lines) + "\n"
 
 

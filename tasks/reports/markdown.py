@@ -18,31 +18,44 @@ from tasks.reports.units import count_of, duration, local_day_time, plain_size, 
 
 
 def site_page(report: SiteReport, zone: tzinfo) -> str:
-    """Return the result of a site run: a line that sums it up, what needs somebody, then everything."""
+    """Return the result of a site run: a line that sums it up, what needs somebody and the cure, then everything.
+
+    The texts stand in a list, because the cells of a table do not wrap in the UI, and the cure would be out of sight.
+    """
     lines = [
-        f"## {md(report.site)}: {report.headline}",
+        f"## {md(report.site)}",
+        "",
+        f"**{report.headline}**",
         "",
         f"{local_day_time(report.started, zone)}, {duration(report.seconds)}. "
         f"{count_of(sum(host.files for host in report.hosts), 'file')}, "
         f"{size(sum(host.bytes_added for host in report.hosts))} of new data.",
         "",
     ]
-    attention = sum(host.needs_attention for host in report.hosts)
-    if attention:
-        lines += [f"**{count_of(attention, 'computer needs', 'computers need')} somebody; they come first.**", ""]
-    lines += table(
-        ("Computer", "State", "Files", "New data", "What happened", "What to do"), map(_site_row, report.worst_first)
-    )
+    if attention := [host for host in report.worst_first if host.needs_attention]:
+        lines += ["### Needs somebody", "", *map(_problem, attention), ""]
+    header = ("Computer", "State", "Files", "Size", "New data", "Time")
+    lines += table(header, map(_site_row, report.worst_first), right=(2, 3, 4, 5))
     return "\n".join(lines) + "\n"
+
+
+def _problem(host: HostReport) -> str:
+    text = f"- **{md(host.host)}**: {md(host.what_happened) or 'not everything was saved'}"
+    return f"{text}. **{md(host.what_to_do)}**" if host.what_to_do else text
 
 
 def _site_row(host: HostReport) -> tuple[str, ...]:
     state = STATE_WORDS[host.state]
-    state = f"**{state}**" if host.needs_attention else state
     if host.state == "failed":
-        return (md(host.host), state, "", "", md(host.what_happened), md(host.what_to_do))
-    files = f"{host.files:,}"
-    return (md(host.host), state, files, size(host.bytes_added), md(host.what_happened), md(host.what_to_do))
+        return (md(host.host), f"**{state}**", "", "", "", "")
+    return (
+        md(host.host),
+        f"**{state}**" if host.needs_attention else state,
+        f"{host.files:,}",
+        size(host.bytes),
+        size(host.bytes_added),
+        duration(host.seconds),
+    )
 
 
 def teacher_page(page: TeacherPage, zone: tzinfo) -> str:
@@ -58,7 +71,7 @@ def teacher_page(page: TeacherPage, zone: tzinfo) -> str:
     lines += ["## What was saved", "", f"{count_of(page.files, 'file')}, {plain_size(page.bytes)}.", ""]
     if page.folders:
         rows = [(md(folder.name), f"{folder.files:,}", plain_size(folder.bytes)) for folder in page.folders]
-        lines += [*table(("Folder", "Files", "Size"), rows), ""]
+        lines += [*table(("Folder", "Files", "Size"), rows, right=(1, 2)), ""]
     if page.open_skips:
         lines += ["## What needs your attention", ""]
         for group in page.open_skips:
@@ -110,9 +123,10 @@ def _left_out(group: SkipGroup, home: bytes) -> list[str]:
     return [*lines, *(f"  {line}" for line in _names(group, home))] if group.reason == "too-large" else lines
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """Return the lines of a markdown table; the cells are markdown already."""
-    return [_row(header), _row(["---"] * len(header)), *map(_row, rows)]
+def table(header: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[int] = ()) -> list[str]:
+    """Return the lines of a markdown table; the cells are markdown already. ``right`` are columns of numbers."""
+    rule = ["---:" if column in right else "---" for column in range(len(header))]
+    return [_row(header), _row(rule), *map(_row, rows)]
 
 
 def _row(cells: Sequence[str]) -> str:

@@ -53,7 +53,7 @@ def plan_page(plan: RestorePlan, asked: Asked, zone: tzinfo, *, only_shown: bool
         lines += ["**There is nothing to write.**", ""]
     rows = [(f"{plan.counts[action]:,}", *_ACTIONS[action]) for action in _ORDER if plan.counts.get(action)]
     if rows:
-        lines += [*table(("Files and folders", "What happens", "Why"), rows), ""]
+        lines += [*table(("Files and folders", "What happens", "Why"), rows, right=(0,)), ""]
     for action in HELD_BACK:
         named = [(item.path, item.reason) for item in plan.items if item.action == action]
         lines += _named(f"These {_ACTIONS[action][0]}", named)
