@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import getpass
 import shlex
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import paramiko
@@ -80,20 +81,41 @@ class SshTransport(Transport):
             raise Unreachable("the SSH connection is not open", host=self.host)
         return self._links[-1]
 
+    @property
+    def user(self) -> str:
+        """The account that is or will be logged in."""
+        return self.settings.user or getpass.getuser()
+
     def start(self, argv: Sequence[str]) -> SshStream:
         """Start a program through the account's login shell, which gets each argument quoted."""
-        command = " ".join(shlex.quote(argument) for argument in argv)
+        command = " ".join(shlex.quote(argument) for argument in argv).encode("utf-8", "surrogateescape")
+        return self._start("starting a program", lambda channel: channel.exec_command(command))
+
+    def start_subsystem(self, name: str) -> SshStream:
+        """Start a subsystem of the SSH server, such as ``sftp``. Raises ``HelperFailed`` when it has none."""
+        try:
+            return self._start(f"starting the subsystem {name}", lambda channel: channel.invoke_subsystem(name))
+        except Unreachable as error:
+            if not self._links[-1].is_active():
+                raise
+            raise HelperFailed(
+                f"the SSH server does not offer the subsystem {name}",
+                hint=f"Check 'Subsystem {name}' in the host's sshd_config.",
+                host=self.host,
+            ) from error
+
+    def _start(self, action: str, begin: Callable[[paramiko.Channel], None]) -> SshStream:
         link = self.link
-        with self.translated("starting a program"), _deadline(self.settings.connect_timeout) as channels:
+        with self._translated(action), _deadline(self.settings.connect_timeout) as channels:
             channel = link.open_exec(self.settings.connect_timeout)
             channels.append(channel)
-            channel.exec_command(command.encode("utf-8", "surrogateescape"))
+            begin(channel)
         stream = SshStream(self.host, link, channel, self.settings.idle_timeout, self.redactor)
         self._streams.append(stream)
         return stream
 
     @contextlib.contextmanager
-    def translated(self, action: str) -> Iterator[None]:
+    def _translated(self, action: str) -> Iterator[None]:
         """Turn what paramiko raises within into ``Timeout`` or ``Unreachable``, without secrets."""
         try:
             yield

@@ -53,7 +53,14 @@ class SshServer:
     ``host_keys`` are the types of its host keys. Its first key is in ``known_hosts``, and ``client_key`` may log in.
     """
 
-    def __init__(self, folder: Path, *, config: Sequence[str] = (), host_keys: Sequence[str] = ("ed25519",)) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        config: Sequence[str] = (),
+        host_keys: Sequence[str] = ("ed25519",),
+        sftp: bool = True,
+    ) -> None:
         sshd = find_sshd()
         if sshd is None:
             raise FileNotFoundError("sshd and ssh-keygen are needed (Debian: apt-get install openssh-server)")
@@ -74,7 +81,7 @@ class SshServer:
         self.home = folder / "home"
         self.home.mkdir(exist_ok=True)
         self._config = folder / "sshd_config"
-        self._extra = tuple(config)
+        self._extra = (*config, *(("Subsystem sftp internal-sftp",) if sftp else ()))
         self._log = folder / "sshd.log"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -121,7 +128,6 @@ class SshServer:
             "UseDNS no",
             "PrintMotd no",
             "LogLevel VERBOSE",
-            "Subsystem sftp internal-sftp",
         ]
         self._config.write_text("\n".join(lines) + "\n")
         self._process = subprocess.Popen(

@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
-from tasks.remote.frames import decode_path
+import binascii
+
+from tasks.errors import ProtocolError
+from tasks.remote import frames
 from tasks.remote.sftp.replies import RequestError
+
+
+def decode_path(value: object) -> bytes:
+    """Return the raw bytes of a path in a document. Raises ``RequestError``: only this request is wrong."""
+    try:
+        return frames.decode_path(value)
+    except (ProtocolError, binascii.Error) as error:
+        raise RequestError("bad-request", str(error)) from error
 
 
 def parts_of(path: bytes) -> list[bytes]:
@@ -34,15 +45,4 @@ def split(path: bytes) -> tuple[bytes, bytes]:
 
 def within(path: bytes, folder: bytes) -> bool:
     """Tell whether a path is a folder or below it."""
-    return path == folder or folder == b"/" or path.startswith(folder + b"/")
-
-
-def resolve(target: bytes, path: bytes) -> bytes:
-    """Return where a symlink at ``path`` points, as an absolute path without dots; further symlinks are not resolved."""
-    done = [] if target.startswith(b"/") else [part for part in split(path)[0].split(b"/") if part]
-    for part in target.split(b"/"):
-        if part == b"..":
-            del done[-1:]
-        elif part and part != b".":
-            done.append(part)
-    return b"/" + b"/".join(done)
+    return folder in (path, b"/") or path.startswith(folder + b"/")

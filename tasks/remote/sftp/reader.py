@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any, Final
 
-from tasks.errors import ProtocolError
-from tasks.remote.frames import MAX_PAYLOAD, decode_path
-from tasks.remote.sftp.paths import parts_of
+from tasks.errors import TransportError
+from tasks.remote.frames import MAX_PAYLOAD
+from tasks.remote.sftp.paths import parts_of, split
 from tasks.remote.sftp.replies import Reply, RequestError, Skip, skip_of
 from tasks.remote.sftp.rows import kind_of, mtime_of, version_of
 from tasks.transports.sftp_client import READ, Pending, SftpClient, SftpError
@@ -28,9 +29,11 @@ _SMALL: Final = 128 * 1024
 class OpenFile:
     """A file on its way: looked at, then opened, then read. Only regular files are opened, which never waits."""
 
-    def __init__(self, client: SftpClient, path: bytes) -> None:
+    def __init__(self, client: SftpClient, path: bytes, folders: dict[bytes, Pending[bytes]]) -> None:
         self._client = client
         self.path = path
+        self._folder = b""
+        self._folders = folders
         self._skip: Skip | None = None
         self._looked: Pending[Attributes] | None = None
         self._opened: Pending[bytes] | None = None
@@ -40,6 +43,9 @@ class OpenFile:
         self._handle = b""
         try:
             parts_of(path)
+            self._folder = split(path)[0]
+            if self._folder not in folders:
+                folders[self._folder] = client.realpath(self._folder)
             self._looked = client.lstat(path)
         except RequestError as error:
             self._skip = Skip("name", str(error))
@@ -50,11 +56,14 @@ class OpenFile:
             return
         try:
             looked = self._looked.result()
+            straight = self._folders[self._folder].result() == self._folder
         except SftpError as error:
             self._skip = skip_of(error, self.path)
             return
         kind = kind_of(looked)
-        if kind in ("dir", "symlink"):
+        if not straight:
+            self._skip = Skip("vanished", "a symlink is in the way")
+        elif kind in ("dir", "symlink"):
             self._skip = Skip("vanished", f"it is a {kind} now")
         elif kind != "file":
             self._skip = Skip("special", f"it is a {kind}")
@@ -62,31 +71,34 @@ class OpenFile:
             self._opened = self._client.open(self.path, READ)
 
     def begin(self) -> None:
-        """Ask for all of a small file, of a large one for what stands before it."""
-        if self._skip is not None or self._opened is None or self._looked is None:
-            return
-        try:
-            self._handle = self._opened.result()
-        except SftpError as error:
-            self._skip = skip_of(error, self.path)
+        """Take its handle, and ask for all of a small file; a large one is begun when it is its turn."""
+        if self._skip is not None or self._looked is None or not self._take_handle():
             return
         size = self._looked.result().size or 0
-        self._before = self._client.fstat(self._handle)
         if size <= _SMALL:
+            self._before = self._client.fstat(self._handle)
             step = self._client.max_read
             self._first = [
                 self._client.read(self._handle, start, min(step, size - start)) for start in range(0, size, step)
             ]
             self._after = self._client.fstat(self._handle)
 
+    def _take_handle(self) -> bool:
+        """Wait until it is open; False when it could not be opened."""
+        if self._opened is not None:
+            try:
+                self._handle = self._opened.result()
+            except SftpError as error:
+                self._skip = skip_of(error, self.path)
+            self._opened = None
+        return bool(self._handle)
+
     def before(self) -> Attributes:
         """Return what it was before it was read. Raises ``Skip``."""
         if self._skip is not None:
             raise self._skip
-        if self._before is None:
-            raise ProtocolError("a file was not begun")
         try:
-            before = self._before.result()
+            before = (self._before or self._client.fstat(self._handle)).result()
         except SftpError as error:
             raise skip_of(error) from error
         if kind_of(before) != "file":
@@ -119,9 +131,10 @@ class OpenFile:
     def close(self) -> None:
         """Give it up, whatever state it is in."""
         if self._opened is not None and not self._handle and self._skip is None:
-            self.begin()
+            with contextlib.suppress(TransportError):
+                self._take_handle()
         if self._handle:
-            self._client.close(self._handle)
+            self._client.give_up(self._handle)
             self._handle = b""
 
 
@@ -134,11 +147,12 @@ class Reader:
     def _files(self, paths: Sequence[bytes]) -> Iterator[OpenFile]:
         """Yield files ready to be read, the next ones on their way."""
         files: list[OpenFile] = []
+        folders: dict[bytes, Pending[bytes]] = {}
         opened = begun = 0
         try:
             for index in range(len(paths)):
                 while len(files) < min(len(paths), index + _LOOKED_AT):
-                    files.append(OpenFile(self._client, paths[len(files)]))
+                    files.append(OpenFile(self._client, paths[len(files)], folders))
                 while opened < min(len(paths), index + _OPENED):
                     files[opened].open()
                     opened += 1
@@ -151,12 +165,12 @@ class Reader:
             for file in files:
                 file.close()
 
-    def read(self, reply: Reply, paths: Sequence[Any]) -> Iterator[int]:
+    def read(self, reply: Reply, paths: Sequence[bytes]) -> Generator[int, None, None]:
         """Send the content of files, each with its ``end`` or ``skip``.
 
         The host cannot hash, so that ``end`` has no ``sha256``.
         """
-        for index, file in enumerate(self._files([decode_path(value) for value in paths])):
+        for index, file in enumerate(self._files(paths)):
             fields = {"file": index}
             try:
                 before = file.before()
@@ -175,9 +189,9 @@ class Reader:
                 reply.skip(fields, skip)
                 yield _OVERHEAD
 
-    def ranges(self, reply: Reply, path: bytes, known: Sequence[Sequence[Any]]) -> Iterator[int]:
+    def ranges(self, reply: Reply, path: bytes, known: Sequence[Sequence[Any]]) -> Generator[int, None, None]:
         """Send what differs from the known ranges, and all behind them. All of it is read: the host cannot hash."""
-        file = OpenFile(self._client, path)
+        file = OpenFile(self._client, path, {})
         fields = {"file": 0}
         digest = hashlib.sha256()
         try:
@@ -208,9 +222,9 @@ class Reader:
         finally:
             file.close()
 
-    def hash(self, reply: Reply, paths: Sequence[Any]) -> None:
+    def hash(self, reply: Reply, paths: Sequence[bytes]) -> None:
         """Send the SHA-256 of files, which are read for it."""
-        for index, file in enumerate(self._files([decode_path(value) for value in paths])):
+        for index, file in enumerate(self._files(paths)):
             try:
                 before = file.before()
                 digest = hashlib.sha256()
