@@ -455,6 +455,12 @@ class LinuxXattrs:
     def set(self, fd, name, value):
         os.setxattr(fd, name, value)
 
+    def drop_access_lists(self, fd, device, named):
+        """Remove access lists that a new entry has inherited from its folder, and that are not to be set."""
+        for name in self.names(fd, device):
+            if name.startswith("system.posix_acl_") and name not in named:
+                os.removexattr(fd, name)
+
 
 class MacXattrs:
     """Extended attributes of macOS, for which Python has no calls. Its access lists are not among them."""
@@ -505,6 +511,9 @@ class MacXattrs:
         name = os.fsencode(name)
         self.check(self.libc.fsetxattr(fd, name, value, self.ctypes.c_size_t(len(value)), self.ctypes.c_uint32(0), 0))
 
+    def drop_access_lists(self, fd, device, named):
+        pass
+
 
 class NoXattrs:
     """For an interpreter without the calls."""
@@ -517,6 +526,9 @@ class NoXattrs:
 
     def set(self, fd, name, value):
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    def drop_access_lists(self, fd, device, named):
+        pass
 
 
 def xattr_calls():
@@ -1940,6 +1952,12 @@ class Writer:
                     missed.append("extended attribute " + name)
         if meta.get("mode") is not None and kind != stat.S_IFLNK:
             mode = meta["mode"] & 0o7777
+            if target.fd is not None:
+                try:
+                    named = [name for name, _ in meta.get("xattrs") or ()]
+                    self.xattrs.drop_access_lists(target.fd, target.entry.st_dev, named)
+                except OSError:
+                    missed.append("access list")
             if missed and mode & 0o6000 and ("owner" in missed or "group" in missed):
                 mode &= ~0o6000
                 missed.append("set-user-id")

@@ -42,7 +42,8 @@ class RemoteSink:
         self._names = names
         self._gathered: list[str] = []
         self._gathered_kind = ""
-        self._hardlinks: list[str] = []
+        #: (path, what it is another name of, the request) of hard links that wait for the commit.
+        self._hardlinks: list[tuple[bytes, bytes, str]] = []
         self._answers: deque[Answer] = deque()
         self._files = 0
         self._paths: dict[int, bytes] = {}
@@ -94,7 +95,7 @@ class RemoteSink:
             item["expect"] = expect_of(expected)
         if hardlink_to is not None:
             item.update(op="hardlink", target=encode_path(hardlink_to), meta={})
-            self._hardlinks.append(dump(item))
+            self._hardlinks.append((path, hardlink_to, dump(item)))
             return
         if node.type == "symlink":
             item["target"] = encode_path(node.linktarget)
@@ -165,16 +166,31 @@ class RemoteSink:
         """Make all since the last commit durable, rename it into place, and return one result per path."""
         self._flush()
         self._answers.append(self._session.request("commit"))
+        files = set(self._paths.values())
+        results = self._take()
+        if self._paths:
+            raise ProtocolError(f"the helper gave no result for {len(self._paths)} files")
         if self._hardlinks:
-            links, self._hardlinks = self._hardlinks, []
-            for group in batches(links, _GATHERED):
-                self._request("make", group)
-            self._answers.append(self._session.request("commit"))
+            results.extend(self._link({result.path for result in results if not result.ok and result.path in files}))
+        return results
+
+    def _link(self, failed: set[bytes]) -> list[WriteResult]:
+        """Make the hard links, but none to what was not written: it would get other content than it should."""
+        links, self._hardlinks = self._hardlinks, []
+        results = [
+            WriteResult(path, False, "conflict", "the file that it is another name of was not written")
+            for path, first, _ in links
+            if first in failed
+        ]
+        for group in batches((item for _, first, item in links if first not in failed), _GATHERED):
+            self._request("make", group)
+        self._answers.append(self._session.request("commit"))
+        return results + self._take()
+
+    def _take(self) -> list[WriteResult]:
         results: list[WriteResult] = []
         while self._answers:
             results.extend(self._results(self._answers.popleft()))
-        if self._paths:
-            raise ProtocolError(f"the helper gave no result for {len(self._paths)} files")
         return results
 
     def set_metadata(self, items: Sequence[tuple[bytes, Node]]) -> list[WriteResult]:

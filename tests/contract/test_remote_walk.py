@@ -347,6 +347,20 @@ def test_other_file_systems_are_left_out_unless_asked(host: RemoteHost, root: by
         os.system(f"umount '{path}'")
 
 
+@pytest.mark.skipif(os.geteuid() != 0 or not Path("/proc/mounts").exists(), reason="only root mounts")
+def test_a_folder_that_contains_itself(host: RemoteHost, root: bytes) -> None:
+    os.makedirs(root + b"/home/inner/again")
+    path = os.fsdecode(root)
+    if os.system(f"mount --bind '{path}/home' '{path}/home/inner/again' 2>/dev/null") != 0:
+        pytest.skip("mounting is not permitted here")
+    try:
+        folders, skips = walk(host.source(), WalkRequest((root,)))
+        assert [(skip.path, skip.reason) for skip in skips] == [(root + b"/home/inner/again", "loop")]
+        assert root + b"/home/inner/again/inner" not in folders
+    finally:
+        os.system(f"umount '{path}/home/inner/again'")
+
+
 @pytest.mark.skipif(not can_be_nobody(), reason="needs setpriv")
 def test_what_may_not_be_read_is_told() -> None:
     base = tempfile.mkdtemp().encode()

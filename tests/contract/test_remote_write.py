@@ -6,15 +6,18 @@ import hashlib
 import os
 import random
 import stat
+import struct
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tasks.entries import Expected, WriteResult, Zeros
 from tasks.errors import HelperFailed
 from tasks.remote.filesystem import RemoteHost, RemoteSink
+from tasks.remote.frames import Buffer
 from tasks.repository.tree import Node
 from tests.support.helper_host import NOBODY, can_be_nobody, helper_host, interpreters, make_deep, remove_deep
 
@@ -376,6 +379,56 @@ def test_extended_attributes_are_set(sink: RemoteSink, root: bytes) -> None:
     assert {name: os.getxattr(root + b"/small", name) for name in os.listxattr(root + b"/small")} == dict(xattrs)
     assert os.getxattr(root + b"/large", "user.big") == b"v" * 3500
     assert stat.S_IMODE(os.lstat(root + b"/small").st_mode) == 0o440
+
+
+def test_no_hard_link_is_made_to_what_was_not_written(sink: RemoteSink, root: bytes) -> None:
+    write(root + b"/first", b"newer work")
+    sink.write_file(root + b"/first", file_node(), None, [b"old"])
+    sink.make(root + b"/second", file_node(), hardlink_to=root + b"/first")
+    sink.write_file(root + b"/third", file_node(), None, [b"old"])
+    sink.make(root + b"/fourth", file_node(), hardlink_to=root + b"/third")
+    results = {result.path[len(root) + 1 :]: result.reason for result in sink.commit()}
+    assert results == {b"first": "conflict", b"second": "conflict", b"third": "", b"fourth": ""}
+    assert names(root) == [b"first", b"fourth", b"third"]
+
+
+@pytest.mark.parametrize("size", [10, 3 * MIB])
+def test_what_is_damaged_on_the_way_is_not_put_in_place(
+    host: RemoteHost, sink: RemoteSink, root: bytes, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    stream = host._session.stream
+
+    def damage(kind: str, fields: Mapping[str, Any], payload: Buffer = b"") -> None:
+        if kind in ("put", "write"):
+            payload = b"!" + bytes(payload)[1:]
+        stream(kind, fields, payload)
+
+    monkeypatch.setattr(host._session, "stream", damage)
+    sink.write_file(root + b"/file", file_node(), None, [b"x" * size])
+    content = hashlib.sha256(b"y" * size).digest()
+    sink.write_file(root + b"/given", file_node(), None, [b"y" * size], sha256=lambda: content)
+    assert [(result.ok, "SHA-256" in result.detail) for result in sink.commit()] == [(False, True)] * 2
+    assert names(root) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "setxattr"), reason="os.setxattr is Linux only")
+def test_access_lists_are_restored_and_not_inherited(sink: RemoteSink, root: bytes) -> None:
+    # acl(5) in the form of the system: version 2, then (tag, permissions, id) of owner, user, group, mask, others.
+    entries = ((1, 7, 2**32 - 1), (2, 7, 12345), (4, 5, 2**32 - 1), (16, 7, 2**32 - 1), (32, 0, 2**32 - 1))
+    acl = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
+    try:
+        os.setxattr(root, "system.posix_acl_default", acl)
+    except OSError:
+        pytest.skip("this file system has no access lists")
+    sink.write_file(root + b"/plain", file_node(), None, [b"x"])
+    sink.write_file(root + b"/shared", file_node(xattrs=(("system.posix_acl_access", acl),)), None, [b"x"])
+    sink.make(root + b"/folder", folder_node(0o750))
+    assert [(result.ok, result.detail) for result in sink.commit()] == [(True, "")] * 3
+    assert the(sink.set_metadata([(root + b"/folder", folder_node(0o750))])).ok
+    assert os.listxattr(root + b"/plain") == os.listxattr(root + b"/folder") == []
+    assert os.getxattr(root + b"/shared", "system.posix_acl_access")[:4] == acl[:4]
+    assert stat.S_IMODE(os.lstat(root + b"/plain").st_mode) == 0o640
+    assert stat.S_IMODE(os.lstat(root + b"/folder").st_mode) == 0o750
 
 
 @pytest.mark.skipif(not ROOT, reason="only root gives files away")
