@@ -138,7 +138,12 @@ class Demo:
         environment.touch(mode=0o600)
         environment.write_text(text)
         pids = " ".join(str(pid) for pid in self.pids())
-        (self.folder / "stop").write_text(f"kill -INT {pids}\nsleep 5\nrm -rf '{self.folder}'\n")
+        (self.folder / "stop").write_text(
+            f"kill -INT {pids} 2>/dev/null\n"
+            # The Prefect server takes a while; what still runs after half a minute is killed.
+            f"i=0; while kill -0 {pids} 2>/dev/null && [ $i -lt 30 ]; do sleep 1; i=$((i + 1)); done\n"
+            f"kill -KILL {pids} 2>/dev/null\nrm -rf '{self.folder}'\n"
+        )
 
     def pids(self) -> list[int]:
         """Return every process that runs."""
