@@ -93,11 +93,11 @@ def _snapshot_group(context: Context, site: str, names: Sequence[str], reason: s
     try:
         runner: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=min(at_once, len(names)))
         with (
+            # Its own runner, so that the configuration sets the number of threads. It is left last: a cancelled run
+            # gives the lock back first, and does not wait for hosts that sleep between two attempts.
+            runner,
             open_repository(context, site, host=names[0]) as repository,
             tasks_snapshot.sharing(context, repository),
-            # Its own runner, so that the configuration sets the number of threads, and inside of the lock, so that no
-            # host is still written when the lock is given back.
-            runner,
         ):
             runs: list[tuple[str, PrefectFuture[Any]]] = [
                 (name, runner.submit(tasks_snapshot.snapshot_host, {"host": name, "reason": reason})) for name in names

@@ -22,30 +22,25 @@ def connect(context: Context, host: Host) -> Iterator[RemoteHost]:
 
     Raises a ``TransportError`` that names the host, the cause and the cure.
     """
-    transport = open_transport(context, host)
-    try:
+    transport = make_transport(context, host)
+    with context.links.holding(transport):
+        transport.open()
         channel, hello = launch(transport, become=host.become)
         remote = RemoteHost(channel, hello)
         try:
             yield remote
         finally:
             remote.close()
-    finally:
-        transport.close()
 
 
-def open_transport(context: Context, host: Host) -> Transport:
-    """Return an open transport to a host."""
-    transport: Transport
+def make_transport(context: Context, host: Host) -> Transport:
+    """Return the transport to a host, not open yet."""
     if host.transport == "local":
-        transport = LocalTransport(host.name)
-    else:
-        # paramiko costs 0.13 s to import; a local host does without.
-        from tasks.transports.ssh import SshTransport
+        return LocalTransport(host.name)
+    # paramiko costs 0.13 s to import; a local host does without.
+    from tasks.transports.ssh import SshTransport
 
-        transport = SshTransport(host.name, ssh_settings(context, host))
-    transport.open()
-    return transport
+    return SshTransport(host.name, ssh_settings(context, host))
 
 
 def ssh_settings(context: Context, host: Host) -> SshSettings:

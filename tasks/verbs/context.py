@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -14,6 +14,7 @@ from configs.model import AppConfig
 from inventory.credentials import resolve
 from inventory.load import load_inventory
 from inventory.model import Host, Inventory
+from tasks.verbs.links import Links
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,8 @@ class Context:
     config: AppConfig
     inventory: Inventory
     resolve_block: Callable[[str], str] | None = None
+    #: What is open to hosts right now; a run that is stopped cuts it.
+    links: Links = field(default_factory=Links, compare=False, repr=False)
 
     @classmethod
     def load(

@@ -105,12 +105,18 @@ def snapshot_hosts(
                     pool.submit(snapshot_host, context, name, repository=opened, reason=reason, report=report): name
                     for name in hosts
                 }
-                for run in as_completed(runs):
-                    try:
-                        done(runs[run], run.result())
-                    except FirstbellError as error:
-                        report(HostFailed(runs[run], error.message, error.hint))
-                        done(runs[run], error)
+                try:
+                    for run in as_completed(runs):
+                        try:
+                            done(runs[run], run.result())
+                        except FirstbellError as error:
+                            report(HostFailed(runs[run], error.message, error.hint))
+                            done(runs[run], error)
+                except BaseException:
+                    # Ctrl-C must not wait for hours of work in other threads.
+                    pool.shutdown(wait=False, cancel_futures=True)
+                    context.links.cut()
+                    raise
         except FirstbellError as error:
             for name in hosts:
                 report(HostFailed(name, error.message, error.hint))
