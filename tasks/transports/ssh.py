@@ -11,7 +11,7 @@ from typing import Final
 
 import paramiko
 
-from tasks.errors import FirstbellError, HelperFailed, Timeout, Unreachable
+from tasks.errors import FirstbellError, HelperFailed, InventoryError, Timeout, Unreachable
 from tasks.transports.base import AcceptIdentity, Buffer, HostIdentity, Stream, Transport, refuse_unknown
 from tasks.transports.redact import Redactor
 from tasks.transports.ssh_auth import Login
@@ -294,3 +294,10 @@ class SshStream(Stream):
             hint="The computer may have been switched off or lost its network: try again.",
             host=self._host,
         )
+
+
+def make(host: str, settings: SshSettings | None) -> SshTransport:
+    """Return the transport for ``registry``. Raises ``InventoryError`` without settings."""
+    if settings is None:
+        raise InventoryError("no address is set", hint="Set 'address' for this host in the inventory.", host=host)
+    return SshTransport(host, settings)

@@ -1,0 +1,38 @@
+"""From the name of a transport in the inventory to the transport. Each is one line here, imported when it is used."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Final, Protocol, cast
+
+from tasks.errors import InventoryError
+
+if TYPE_CHECKING:
+    from tasks.transports.base import Transport
+    from tasks.transports.ssh_settings import SshSettings
+
+#: name -> "module:function" that makes it. paramiko costs 0.13 s to import: a local host does without.
+TRANSPORTS: Final = {
+    "local": "tasks.transports.local:make",
+    "ssh": "tasks.transports.ssh:make",
+}
+
+
+class Maker(Protocol):
+    """What stands behind a line of ``TRANSPORTS``."""
+
+    def __call__(self, host: str, settings: SshSettings | None) -> Transport:
+        """Return the transport, not open yet."""
+        ...
+
+
+def make_transport(name: str, host: str, settings: SshSettings | None = None) -> Transport:
+    """Return the transport ``name`` to a host, not open yet; ``settings`` are for those over a network.
+
+    Raises ``InventoryError`` when there is no such transport, or it lacks its settings.
+    """
+    if name not in TRANSPORTS:
+        known = ", ".join(sorted(TRANSPORTS))
+        raise InventoryError(f"there is no transport {name!r}", hint=f"Use one of: {known}.", host=host)
+    module, _, function = TRANSPORTS[name].partition(":")
+    return cast("Maker", getattr(import_module(module), function))(host, settings)
