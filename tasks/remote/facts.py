@@ -12,7 +12,10 @@ from tasks.remote.frames import Frame, decode_path
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """How a helper introduced itself. ``uid`` is -1 where the host has none; ``time_ns`` is the host's clock."""
+    """How a helper introduced itself. ``uid`` is -1 where the host has none; ``time_ns`` is the host's clock.
+
+    ``limits`` are sentences about what it cannot do on this host.
+    """
 
     platform: str
     hostname: str
@@ -22,6 +25,7 @@ class Hello:
     time_ns: int
     helper: str
     pid: int
+    limits: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,7 @@ def hello_of(frame: Frame, host: str = "") -> Hello:
         time_ns=_number(header.get("time"), 0),
         helper=str(header.get("helper", "")),
         pid=_number(header.get("pid"), 0),
+        limits=tuple(str(limit) for limit in header.get("limits") or ()),
     )
 
 

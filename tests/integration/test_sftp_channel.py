@@ -118,6 +118,7 @@ def test_hello_tells_what_sftp_cannot_do(sshd: SshServer) -> None:
 
 def test_facts(host: RemoteHost) -> None:
     facts = host.facts([host.hello.user, "nobody-of-that-name"])
+    assert "times are whole seconds" in host.hello.limits
     assert (facts.platform, facts.python, facts.uid) == ("linux", "", os.getuid())
     assert facts.hostname == os.uname().nodename
     (user,) = facts.users
