@@ -10,6 +10,7 @@ NO_SUDO: Final = 96
 NO_INTERPRETER: Final = 97
 OTHER_VERSION: Final = 98
 BROKEN: Final = 99
+NO_SHELL: Final = 126
 NO_COMMAND: Final = 127
 
 _SHOWN: Final = 1000
@@ -28,7 +29,10 @@ _ADVICE: Final = {
         "The files of this installation do not belong together: install firstbell on the worker anew.",
     ),
     BROKEN: ("the helper failed", "Run it again; if it fails the same way, report what it said."),
-    126: ("the host does not let the account start programs", "Give the account a login shell that may run programs."),
+    NO_SHELL: (
+        "the host does not let the account start programs",
+        "Give the account a login shell that may run programs.",
+    ),
     NO_COMMAND: ("the host has no such command", "The account needs a POSIX shell at /bin/sh."),
     137: ("the helper was killed on the host", "Look there for a lack of memory, or for who killed it."),
 }

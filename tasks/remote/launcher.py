@@ -11,12 +11,12 @@ import secrets
 from collections.abc import Sequence
 from functools import cache
 from importlib import resources
-from typing import TYPE_CHECKING, Final, Literal, cast
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, cast
 
-from tasks.errors import HelperFailed, ProtocolError, Timeout
+from tasks.errors import HelperFailed, ProtocolError, Timeout, TransportError
 from tasks.remote.channels.base import Channel
 from tasks.remote.channels.stream import StreamChannel
-from tasks.remote.exit_codes import NO_COMMAND, NO_INTERPRETER, OTHER_VERSION, failure
+from tasks.remote.exit_codes import NO_COMMAND, NO_INTERPRETER, NO_SHELL, OTHER_VERSION, failure
 from tasks.remote.facts import Hello, hello_of
 from tasks.remote.frames import PROTOCOL_VERSION, Frame, encode_header
 from tasks.transports.base import Stream, Transport
@@ -28,6 +28,9 @@ Become = Literal["sudo"]
 
 #: What may come before the helper's first word: banners, greetings. In bytes.
 MAX_NOISE: Final = 64 * 1024
+#: Exit codes of a server that starts its own program instead of ours, such as one for SFTP only. It says nothing on
+#: standard error then; our programs do when they fail.
+_NO_PROGRAMS: Final = (0, 1, 254, 255)
 #: How long a program whose output has ended may take to end, in seconds.
 _GRACE: Final = 5.0
 
@@ -56,7 +59,8 @@ _BECOME_ROOT: Final = (
 def launch(transport: Transport, *, become: str | None = None) -> tuple[Channel, Hello]:
     """Start the helper over an open transport and return the channel to it and how it introduced itself.
 
-    ``become="sudo"`` runs it as root. An SSH host without Python is served over SFTP instead, as the account itself.
+    ``become="sudo"`` runs it as root. An SSH host without Python, or one whose accounts may start no programs, is served over SFTP
+    instead, as the account itself.
 
     Raises:
         HelperFailed: it could not be started; the hint says what to do on the host.
@@ -75,17 +79,24 @@ def launch(transport: Transport, *, become: str | None = None) -> tuple[Channel,
         with contextlib.suppress(HelperFailed):
             stream.write(source + encode_header({"t": "hello", "id": 0, "v": PROTOCOL_VERSION}, 0))
         begun = _after_noise(stream, token, transport.host)
-        if not isinstance(begun, int):
+        if not isinstance(begun, _Ended):
             channel = StreamChannel(stream, transport.host, begun)
             return channel, _greeting(channel, transport.host)
-        error = failure(begun, stream.error_text(), transport.host)
+        said = stream.error_text() or begun.heard.decode("utf-8", "replace")
+        error = failure(begun.code, said, transport.host)
+        runs_programs = begun.code not in _NO_PROGRAMS or bool(stream.error_text())
     except BaseException:
         stream.close()
         raise
     stream.close()
-    if begun in (NO_INTERPRETER, NO_COMMAND) and transport.identity().kind == "ssh-host-key" and not become:
+    if become or transport.identity().kind != "ssh-host-key":
+        raise error
+    if runs_programs and begun.code not in (NO_INTERPRETER, NO_SHELL, NO_COMMAND):
+        raise error
+    try:
         return _over_sftp(transport)
-    raise error
+    except TransportError as second:
+        raise error from second
 
 
 @cache
@@ -93,17 +104,24 @@ def _helper_source() -> bytes:
     return resources.files("tasks.remote").joinpath("posix_helper.py").read_bytes()
 
 
-def _after_noise(stream: Stream, token: str, host: str) -> bytes | int:
-    """Return what was read behind the line that ends the noise, or the exit code when none came."""
+class _Ended(NamedTuple):
+    """A program that ended without a word of the helper: its exit code, and what it said instead."""
+
+    code: int
+    heard: bytes
+
+
+def _after_noise(stream: Stream, token: str, host: str) -> bytes | _Ended:
+    """Return what was read behind the line that ends the noise, or how the program ended when none came."""
     mark = b"\nfirstbell-helper " + token.encode("ascii") + b"\n"
     heard = b""
     while True:
         piece = stream.read(MAX_NOISE)
         if not piece:
             try:
-                return stream.wait(_GRACE)
+                return _Ended(stream.wait(_GRACE), heard)
             except Timeout:
-                return 0
+                return _Ended(0, heard)
         heard += piece
         at = heard.find(mark)
         if at >= 0:

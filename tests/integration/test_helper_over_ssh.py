@@ -158,6 +158,32 @@ def test_a_host_without_python_is_served_over_sftp(sshd: SshServer, tmp_path: Pa
         transport.close()
 
 
+def test_a_host_that_starts_no_programs_is_served_over_sftp(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"content")
+    path = os.fsencode(tmp_path / "file")
+    (tmp_path / "sshd").mkdir()
+    with SshServer(tmp_path / "sshd", config=["ForceCommand internal-sftp"]) as server:
+        transport = SshTransport("lab-1", settings(server))
+        transport.open()
+        try:
+            host = RemoteHost(*launch(transport))
+            assert contents(host.source().read([path]))[0] == {path: b"content"}
+            host.close()
+        finally:
+            transport.close()
+
+
+def test_a_host_that_gives_neither_programs_nor_files_is_told(tmp_path: Path) -> None:
+    with SshServer(tmp_path, config=["ForceCommand echo 'This account is not available.'; exit 1"]) as server:
+        transport = SshTransport("lab-1", settings(server))
+        transport.open()
+        try:
+            with pytest.raises(TransportError, match=r"exit code 1; it said: This account is not available\."):
+                launch(transport)
+        finally:
+            transport.close()
+
+
 def test_without_python_nobody_becomes_root(sshd: SshServer) -> None:
     transport = NoPython("lab-1", settings(sshd))
     transport.open()
