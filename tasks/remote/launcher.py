@@ -59,8 +59,8 @@ _BECOME_ROOT: Final = (
 def launch(transport: Transport, *, become: str | None = None) -> tuple[Channel, Hello]:
     """Start the helper over an open transport and return the channel to it and how it introduced itself.
 
-    ``become="sudo"`` runs it as root. An SSH host without Python, or one whose accounts may start no programs, is served over SFTP
-    instead, as the account itself.
+    ``become="sudo"`` runs it as root. An SSH host without Python, or one whose accounts may start no programs, is
+    served over SFTP instead, as the account itself.
 
     Raises:
         HelperFailed: it could not be started; the hint says what to do on the host.
