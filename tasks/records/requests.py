@@ -2,8 +2,9 @@
 
 A worker *claims* a request by creating ``records/restore-claim/<digest>/<attempt>-claim.json``, which the backend does
 for one of several workers only. While it works it writes ``<attempt>-beat.json`` again and again; at the end it writes
-``<attempt>-end.json``. When the heart has not beaten for the lease time, the worker is taken for dead and the next one
-may create the claim of the next attempt; should the first live after all, it notices that at its next beat.
+``<attempt>-end.json``. When the heart has not beaten for the lease time, or the worker was a process of this computer that
+is no more, it is taken for dead and the next one may create the claim of the next attempt; should the first live after
+all, it notices that at its next beat.
 
 Clocks of workers may differ by less than the lease. Nothing is lost where they differ by more: a restore that runs
 twice finds its own files there already.
@@ -12,6 +13,7 @@ twice finds its own files there already.
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import secrets
 import threading
@@ -23,6 +25,7 @@ from typing import Any, Final
 from tasks.errors import BackendError, RestoreRefused
 from tasks.records.model import CLAIM, RESTORE_REQUEST, Record, RequestState, RequestStatus
 from tasks.records.store import FOLDER, RecordStore
+from tasks.repository.owner import host_name, is_running
 
 LEASE: Final = timedelta(minutes=5)
 #: An identical request counts as done for so long; afterwards it is a new wish.
@@ -54,8 +57,9 @@ class RestoreRequests:
             state = RequestState.DONE if end.data.get("state") == RequestState.DONE.value else RequestState.FAILED
             summary = end.data.get("summary")
             return RequestStatus(digest, state, end.time, attempt, summary if isinstance(summary, dict) else None)
-        seen = self._last_seen(digest, attempt, parts)
-        alive = seen is not None and self._store.clock() - seen < self._lease
+        record = self._last_sign(digest, attempt, parts)
+        seen = None if record is None else record.time
+        alive = record is not None and self._store.clock() - record.time < self._lease and not _has_ended(record)
         return RequestStatus(digest, RequestState.RUNNING if alive else RequestState.REQUESTED, seen, attempt)
 
     def claim(self, digest: str, *, again: bool = False) -> Claim | RequestStatus:
@@ -88,11 +92,11 @@ class RestoreRequests:
         last = max((number for number, parts in attempts.items() if "claim" in parts), default=0)
         return last, attempts.get(last, set())
 
-    def _last_seen(self, digest: str, attempt: int, parts: set[str]) -> datetime | None:
+    def _last_sign(self, digest: str, attempt: int, parts: set[str]) -> Record | None:
         for part in ("beat", "claim"):
             record = self._store.load(_name(digest, attempt, part)) if part in parts else None
             if record is not None:
-                return record.time
+                return record
         return None
 
 
@@ -193,7 +197,14 @@ class Claim:
             self._store.save(_name(self.digest, self.attempt, "end"), record, overwrite=False)
 
     def _record(self, data: Mapping[str, Any] | None = None) -> Record:
-        return Record(CLAIM, self._holder, self._store.clock().astimezone(UTC), data or {})
+        by = {"computer": host_name(), "process": os.getpid()}
+        return Record(CLAIM, self._holder, self._store.clock().astimezone(UTC), {**by, **(data or {})})
+
+
+def _has_ended(record: Record) -> bool:
+    """Return whether the worker was a process of this computer that is no more: then nobody waits for the lease."""
+    process = record.data.get("process")
+    return isinstance(process, int) and record.data.get("computer") == host_name() and not is_running(process)
 
 
 def _name(digest: str, attempt: int, part: str) -> str:

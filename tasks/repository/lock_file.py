@@ -14,7 +14,7 @@ from typing import Final
 from tasks.backends.base import Buffer
 from tasks.repository import gojson
 from tasks.repository.ids import ID, short
-from tasks.repository.owner import host_name, user_name
+from tasks.repository.owner import host_name, is_running, user_name
 
 #: Follows our computer's name in a lock. restic asks whether the process of a lock still lives by sending it SIGHUP,
 #: which would end us (its own processes ignore it), but only when the lock's computer is its own by name.
@@ -59,7 +59,7 @@ class LockFile:
         """Return whether the owner is gone: not refreshed for 30 minutes, or a process of this computer that ended."""
         if now_ns - self.time_ns > STALE_AGE * 1_000_000_000:
             return True
-        return self.hostname.removesuffix(_MARK) == host_name() and not _is_running(self.pid)
+        return self.hostname.removesuffix(_MARK) == host_name() and not is_running(self.pid)
 
     def describe(self, now_ns: int) -> str:
         """Return who holds it since when, for people."""
@@ -87,16 +87,3 @@ def decode_lock(data: Buffer, id_: ID) -> LockFile:
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"not a lock: {error!r}") from error
-
-
-def _is_running(pid: int) -> bool:
-    if pid <= 0 or os.name != "posix":
-        # On Windows signal 0 would end the process, so there only age counts.
-        return True
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 import socket
 
 
@@ -17,3 +18,17 @@ def user_name() -> str:
 def host_name() -> str:
     """Return the name of this computer."""
     return socket.gethostname()
+
+
+def is_running(pid: int) -> bool:
+    """Return whether a process of this computer runs; True where that cannot be told."""
+    if pid <= 0 or os.name != "posix":
+        # On Windows signal 0 would end the process.
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
