@@ -32,7 +32,7 @@ INDEX_BLOBS: Final = 50_000
 #: Or after this share of the run so far, but at least and at most so many seconds: what a cut-off run loses is what no
 #: index lists, and a fixed short time would leave hundreds of index files of a long run.
 _INDEX_SHARE: Final = 0.2
-_INDEX_MIN: Final = 10.0
+_INDEX_MIN: Final = 1.0
 _INDEX_MAX: Final = 300.0
 #: Seconds after a failed upload before a saver tries again instead of failing at once.
 _TRY_AGAIN: Final = 30.0
