@@ -173,7 +173,11 @@ def run_diff(arguments: argparse.Namespace) -> int:
 
 
 def _pick(opened: OpenRepository, spec: str, host: str | None) -> Snapshot:
-    return opened.repository.find_snapshot("latest" if host else spec, hostname=host)
+    from tasks.verbs.orders import newest_of
+
+    if host is not None:
+        return newest_of(opened.snapshots(), [host])
+    return opened.repository.find_snapshot(spec)
 
 
 def _write_node(path: bytes, node: Node, *, as_json: bool) -> None:

@@ -65,8 +65,16 @@ def choose_snapshot(
     """
     if order.snapshot != "latest":
         return repository.find_snapshot(order.snapshot)
+    return newest_of(snapshots, hosts, as_of=order.as_of)
+
+
+def newest_of(snapshots: Sequence[Snapshot], hosts: Sequence[str], *, as_of: datetime | None = None) -> Snapshot:
+    """Return the newest snapshot of these hosts, not younger than ``as_of``; what a restore kept aside is none.
+
+    Raises ``RestoreRefused`` with what there is instead.
+    """
     own = [snap for snap in snapshots if snap.hostname in hosts and BEFORE_RESTORE not in snap.tags]
-    found = [snap for snap in own if order.as_of is None or snap.time <= order.as_of]
+    found = [snap for snap in own if as_of is None or snap.time <= as_of]
     if found:
         return found[-1]
     where = hosts[0] if len(hosts) == 1 else f"any of {', '.join(hosts)}"
