@@ -380,6 +380,15 @@ def output_of(*argv):
         return b""
 
 
+def wake(folder):
+    """Have a folder mounted that its system mounts when it is opened, such as a home on a file server."""
+    try:
+        with Place(folder) as place:
+            os.close(os.open(place.name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=place.fd))
+    except OSError:
+        pass  # not a folder, or closed to us: the walk will tell
+
+
 class Mounts:
     """The file systems of this host: where they are mounted, and of what type."""
 
@@ -773,7 +782,6 @@ class Walk:
         self.reply = reply
         self.rows = rows
         self.rules = Rules([])
-        self.mounts = Mounts()
         self.asked = Asked()
         self.early = []  # (path, reason, detail) of roots that lead nowhere
         only = document.get("only")
@@ -790,6 +798,7 @@ class Walk:
             self.seen = set()
             for path in document["roots"]:
                 self.add_root(decode_path(path))
+        self.mounts = Mounts()  # after the roots were looked at: that may have mounted some
 
     def add_root(self, path):
         """Ask for a root, and when it leads through a symlink, for the real place too."""
@@ -816,6 +825,7 @@ class Walk:
                     self.seen.add(real)
                     self.add_root(real)
                 return
+        wake(step)
         self.asked.add(parts)
 
     def skip(self, path, reason, rule="", detail=""):
@@ -1404,6 +1414,8 @@ class Writer:
     #: also waits for all that others have written.
     ONE_BY_ONE = 8
     FOLDERS = 64
+    #: What macOS alone sets, anew on each computer.
+    UNSETTABLE = ("com.apple.macl", "com.apple.provenance", "com.apple.rootless")
 
     def __init__(self):
         self.roots = None  # [(as given, real)]
@@ -1948,7 +1960,7 @@ class Writer:
                     raise OSError(errno.EOPNOTSUPP, "")
                 self.xattrs.set(target.fd, name, base64.b64decode(value))
             except OSError:
-                if not self.has_xattr(target.fd, name, value):
+                if name not in self.UNSETTABLE and not self.has_xattr(target.fd, name, value):
                     missed.append("extended attribute " + name)
         if meta.get("mode") is not None and kind != stat.S_IFLNK:
             mode = meta["mode"] & 0o7777
@@ -2214,6 +2226,7 @@ class Facts:
         home = os.fsencode(user.pw_dir)
         try:
             home = realpath(home)
+            wake(home)
             exists = stat.S_ISDIR(lstat(home).st_mode)
         except OSError as error:
             exists = isinstance(error, PermissionError)  # it may be there, we may not look

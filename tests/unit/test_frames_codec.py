@@ -6,7 +6,7 @@ import json
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.errors import HelperFailed, ProtocolError
@@ -104,6 +104,7 @@ def test_limits_are_held_when_sending() -> None:
         encode_header({"t": "data", "path": "x" * MAX_HEADER}, 0)
 
 
+@settings(max_examples=40)
 @given(
     st.lists(st.tuples(_headers, st.binary(max_size=3000)), min_size=1, max_size=6),
     st.lists(st.integers(1, 700), max_size=60),
