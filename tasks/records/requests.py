@@ -2,9 +2,9 @@
 
 A worker *claims* a request by creating ``records/restore-claim/<digest>/<attempt>-claim.json``, which the backend does
 for one of several workers only. While it works it writes ``<attempt>-beat.json`` again and again; at the end it writes
-``<attempt>-end.json``. When the heart has not beaten for the lease time, or the worker was a process of this computer that
-is no more, it is taken for dead and the next one may create the claim of the next attempt; should the first live after
-all, it notices that at its next beat.
+``<attempt>-end.json``. When the heart has not beaten for the lease time, or the worker was a process of this computer
+that is no more, it is taken for dead and the next one may create the claim of the next attempt; should the first live
+after all, it notices that at its next beat.
 
 Clocks of workers may differ by less than the lease. Nothing is lost where they differ by more: a restore that runs
 twice finds its own files there already.
@@ -18,7 +18,7 @@ import re
 import secrets
 import threading
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from types import TracebackType
 from typing import Any, Final
 

@@ -1,6 +1,6 @@
 """A home full of what computers really hold and programs rarely expect: names, kinds, depths, owners, times.
 
-What needs root, or a file system that has it, is made where it can be; ``fingerprint`` of teacher_home tells both trees.
+What needs root, or a file system that has it, is made where it can be; ``deep_fingerprint`` tells what came of it.
 """
 
 from __future__ import annotations
