@@ -36,8 +36,11 @@ class Contents:
         #: SHA-256 of the file that was read last, once it was read to its end.
         self.sha256: bytes | None = None
 
-    def read(self, index: int) -> Generator[bytes | Zeros]:
-        """Yield the content of one file. Raises ``Damaged`` or ``NotFound`` when some of it cannot be had."""
+    def read(self, index: int, *, known: bytes | None = None) -> Generator[bytes | Zeros]:
+        """Yield the content of one file; ``known`` is its SHA-256 if the caller trusts one, so that none is computed.
+
+        Raises ``Damaged`` or ``NotFound`` when some of it cannot be had.
+        """
         self.sha256 = None
         content = self._nodes[index].content or ()
         if not content:
@@ -51,7 +54,7 @@ class Contents:
         self._next = index + 1
         # Until the end is reached, the sequence stands in the middle of this file.
         self._stale = True
-        digest = hashlib.sha256() if len(content) > 1 else None
+        digest = hashlib.sha256() if len(content) > 1 and known is None else None
         last, pieces = b"", list[bytes | Zeros]()
         for id_ in content:
             blob = self._blob(id_)
@@ -61,7 +64,7 @@ class Contents:
                 digest.update(blob)
             yield from pieces
         self._stale = False
-        self.sha256 = digest.digest() if digest is not None else content[0]
+        self.sha256 = content[0] if len(content) == 1 else digest.digest() if digest is not None else known
 
     def digest(self) -> bytes:
         """Return the SHA-256 of the file that was just read to its end."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from tasks.entries import WriteResult
@@ -45,13 +45,20 @@ class FileWriter:
         self.expected: dict[bytes, bytes] = {}
         #: Files whose hash the host did not tell when it wrote them.
         self.unproven: set[bytes] = set()
+        #: Files that did not have the hash that the plan believed to know: they get a second go with one of our own.
+        self._doubtful: list[PlanItem] = []
 
     def write(self, items: Sequence[PlanItem]) -> None:
         """Write all of ``items``; one that fails is told and does not stop the others.
 
         Raises what ends the run: the link to the host, or the store of the repository's files, is gone.
         """
-        ordered = list(self._in_pack_order(items))
+        self._doubtful = []
+        self._write(list(self._in_pack_order(items)))
+        doubtful, self._doubtful = self._doubtful, []
+        self._write(doubtful)
+
+    def _write(self, ordered: Sequence[PlanItem]) -> None:
         contents = Contents(self._repository, [item.node for item in ordered])
         sent: list[_Sent] = []
         size = 0
@@ -93,10 +100,10 @@ class FileWriter:
     def _send(self, contents: Contents, index: int, item: PlanItem) -> bool:
         try:
             if item.node.size <= _WHOLE:
-                pieces = list(contents.read(index))
+                pieces = list(contents.read(index, known=item.sha256))
                 self._sink.write_file(item.path, item.node, item.expected, pieces, sha256=contents.digest)
             else:
-                with contextlib.closing(contents.read(index)) as content:
+                with contextlib.closing(contents.read(index, known=item.sha256)) as content:
                     self._sink.write_file(item.path, item.node, item.expected, content, sha256=contents.digest)
         except (Damaged, NotFound) as error:
             self._tally.lost(item, "failed", "damaged", f"its content cannot be read from the repository: {error}")
@@ -112,7 +119,10 @@ class FileWriter:
         for one in sent:
             item = one.item
             result = results.get(item.path) or WriteResult(item.path, False, "", "the computer did not mention it")
-            if not result.ok and result.reason == "conflict":
+            believed = item.sha256 is not None and len(item.node.content or ()) > 1
+            if believed and not result.ok and result.reason == "unreadable":
+                self._doubtful.append(replace(item, sha256=None))
+            elif not result.ok and result.reason == "conflict":
                 refused.append((item, result, one.sha256))
             elif not result.ok:
                 self._tally.refused(item, result)

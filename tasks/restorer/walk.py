@@ -104,6 +104,7 @@ def snapshot_roots(repository: Repository, snapshot: Snapshot) -> tuple[bytes, .
     relative path has trees that begin elsewhere than its paths say; there the roots are what is at the top.
     """
     named = [path.encode("utf-8", "surrogateescape") for path in snapshot.paths]
+    named = [path for path in named if path != INTERNAL]
     if b"/" in named:
         return (b"/",)
     roots: set[bytes] = set()

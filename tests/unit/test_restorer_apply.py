@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import shutil
 from collections import Counter
@@ -363,6 +364,23 @@ def test_the_report_hears_of_every_file_and_of_all_bytes(repository: Repository,
     last = [event for event in events if isinstance(event, Progress)][-1]
     assert last.bytes_done == last.bytes_total == plan.bytes == result.bytes
     assert last.files_done == last.files_total
+
+
+@pytest.mark.parametrize("true", [True, False])
+def test_a_manifest_is_believed_but_not_over_the_blobs(repository: Repository, home: Path, *, true: bool) -> None:
+    film = home / "Pictures" / "class film.mp4"
+    before = fingerprint(home)
+    known = {os.fsencode(film): hashlib.sha256(film.read_bytes()).digest() if true else bytes(32)}
+    snapshot = save_snapshot(repository, [home], piece=256 << 10)
+    shutil.rmtree(home)
+    request = RestoreRequest(snapshot, mode="apply")
+    plan = build_plan(repository, DirectorySink(), request, now=NOW, known_hashes=known)
+    sink = DirectorySink()
+    result = Restorer(repository, sink).apply(plan)
+    assert result.complete, result.problems
+    assert differences(before, fingerprint(home)) == []
+    assert result.hashed == sum(1 for item in plan.items if item.writes_content)
+    assert (sink.received > 6 << 20) is not true  # sent once, or twice
 
 
 def test_each_pack_is_fetched_once(home: Path) -> None:
