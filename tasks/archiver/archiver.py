@@ -23,7 +23,7 @@ from tasks.archiver.fetcher import Fetcher
 from tasks.archiver.file_saver import FileSaver
 from tasks.archiver.finisher import Finisher
 from tasks.archiver.listing import Listing
-from tasks.archiver.manifest import ManifestWriter
+from tasks.archiver.manifest import FOLDER, ManifestWriter
 from tasks.archiver.own_folder import OwnFolder
 from tasks.archiver.parent import snapshot_paths
 from tasks.archiver.source import Rule, Skipped, Source, WalkRequest
@@ -146,7 +146,9 @@ class Archiver:
         snapshot = Snapshot(
             time=now,
             tree=tree,
-            paths=snapshot_paths(plan.roots),
+            # The stock client's forget keeps the newest of each host and paths: were these alike, what a restore kept
+            # aside would take the place of the whole snapshot of that day.
+            paths=snapshot_paths(plan.roots if plan.only is None else (*plan.roots, b"/" + FOLDER)),
             hostname=plan.hostname,
             username=plan.username,
             tags=(TAG, state.tag, *plan.tags),
