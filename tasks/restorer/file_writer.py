@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from tasks.entries import WriteResult
+from tasks.entries import WriteResult, Zeros
 from tasks.errors import Damaged, NotFound
 from tasks.repository.ids import ID
 from tasks.repository.repository import Repository
@@ -22,6 +22,8 @@ from tasks.restorer.tally import Tally
 #: A batch is committed when it has this many bytes or files: a commit makes the host wait for its disk.
 BATCH_BYTES: Final = 64 * 1024 * 1024
 BATCH_FILES: Final = 2000
+#: After so many files in a row without room on the host's disk, no more are sent: a single one may just be large.
+_FULL: Final = 50
 #: A file up to this size is read whole from the repository before the host hears of it, so that damage in it costs the
 #: host nothing.
 _WHOLE: Final = 8 * 1024 * 1024
@@ -45,6 +47,8 @@ class FileWriter:
         self.expected: dict[bytes, bytes] = {}
         #: Files whose hash the host did not tell when it wrote them.
         self.unproven: set[bytes] = set()
+        #: Files in a row for which the host's disk had no room.
+        self._full = 0
         #: Files that did not have the hash that the plan believed to know: they get a second go with one of our own.
         self._doubtful: list[PlanItem] = []
 
@@ -98,18 +102,25 @@ class FileWriter:
                 self._tally.refused(item, result)
 
     def _send(self, contents: Contents, index: int, item: PlanItem) -> bool:
+        if self._full >= _FULL:
+            self._tally.lost(item, "failed", "no-space", "the computer's disk is full, so this was not tried any more")
+            return False
         try:
+            content: Iterable[bytes | Zeros] = self._counted(contents.read(index, known=item.sha256))
             if item.node.size <= _WHOLE:
-                pieces = list(contents.read(index, known=item.sha256))
-                self._sink.write_file(item.path, item.node, item.expected, pieces, sha256=contents.digest)
-            else:
-                with contextlib.closing(contents.read(index, known=item.sha256)) as content:
-                    self._sink.write_file(item.path, item.node, item.expected, content, sha256=contents.digest)
+                content = list(content)
+            self._sink.write_file(item.path, item.node, item.expected, content, sha256=contents.digest)
         except (Damaged, NotFound) as error:
             self._tally.lost(item, "failed", "damaged", f"its content cannot be read from the repository: {error}")
             return False
         self._tally.touched.add(paths.parent(item.path))
         return True
+
+    def _counted(self, content: Generator[bytes | Zeros]) -> Iterator[bytes | Zeros]:
+        with contextlib.closing(content):
+            for piece in content:
+                yield piece
+                self._tally.sent(piece.length if isinstance(piece, Zeros) else len(piece))
 
     def _commit(self, sent: Sequence[_Sent]) -> None:
         if not sent:
@@ -119,6 +130,7 @@ class FileWriter:
         for one in sent:
             item = one.item
             result = results.get(item.path) or WriteResult(item.path, False, "", "the computer did not mention it")
+            self._full = self._full + 1 if result.reason == "no-space" else 0
             believed = item.sha256 is not None and len(item.node.content or ()) > 1
             if believed and not result.ok and result.reason == "unreadable":
                 self._doubtful.append(replace(item, sha256=None))

@@ -106,18 +106,17 @@ def staging_units(roots: Sequence[bytes], homes: Sequence[bytes]) -> list[bytes]
 
 
 def _base(unit: bytes, where: Placement, stage_in: Mapping[bytes, bytes], look: Look) -> bytes:
-    told = next((folder for old, folder in stage_in.items() if absolute(old) == unit), None)
-    if told is not None:
-        candidates = [absolute(told)]
-    else:
-        place = where.place_of(unit)
-        if place is None:
-            raise RestoreRefused(
-                f"nothing says where to put what was in {paths.display(unit)}",
-                hint="Name the folder on the computer that it shall go to.",
-            )
+    told = next((absolute(folder) for old, folder in stage_in.items() if absolute(old) == unit), None)
+    candidates = [] if told is None else [told]
+    place = where.place_of(unit)
+    if place is not None:
         home = place.of(unit)
-        candidates = [paths.join(home, b"Desktop"), home]
+        candidates += [paths.join(home, b"Desktop"), home]
+    if not candidates:
+        raise RestoreRefused(
+            f"nothing says where to put what was in {paths.display(unit)}",
+            hint="Name the folder on the computer that it shall go to.",
+        )
     for candidate in candidates:
         there = look(candidate)
         if there is not None and there.type == "dir":

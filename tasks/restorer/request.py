@@ -30,8 +30,8 @@ class RestoreRequest:
     overwrite_newer: tuple[bytes, ...] = ()
     #: The homes in the snapshot: what relative patterns start from, and what a dated folder is laid out by.
     homes: tuple[bytes, ...] = ()
-    #: For ``stage``: home or root in the snapshot -> folder on the host that gets the dated folder. Without one it is
-    #: the Desktop in it, or itself.
+    #: For ``stage``: home or root in the snapshot -> folder on the host that gets the dated folder. Without one, or
+    #: when it is not there, it is the Desktop in it, or itself.
     stage_in: Mapping[bytes, bytes] = field(default_factory=dict)
     #: For ``stage``: exactly this folder, there or not, to go on with one that was cut off.
     stage_folder: bytes | None = None

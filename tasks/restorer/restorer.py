@@ -119,9 +119,10 @@ class _Run:
             linkable = [item for item in batch if item.link_to is None or item.link_to not in self._tally.bad]
             copies += [item for item in batch if item.link_to is not None and item.link_to in self._tally.bad]
             copies += self._make(linkable)
-        for item in copies:
-            self._tally.note(item.path, "metadata", "copy", "it is a file of its own now, not another name of one")
         self._writer.write([replace(item, link_to=None) for item in copies])
+        for item in copies:
+            if item.path not in self._tally.bad:
+                self._tally.note(item.path, "metadata", "copy", "it is a file of its own now, not another name of one")
 
     def set_file_metadata(self) -> None:
         """Set the metadata of files whose content is right already, unless they changed since the plan."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
+from typing import Final
 
 from tasks.entries import WriteResult
 from tasks.events import FileRestored, Progress, Reporter
 from tasks.restorer.items import PlanItem, RestorePlan
 from tasks.restorer.result import Problem, ProblemKind, RestoreResult, worst_first
 
-_REASONS = {
+#: Bytes of content between two reports of progress.
+_TELL_EVERY: Final = 16 * 1024 * 1024
+_REASONS: Final = {
     "conflict": "it changed on the computer after the plan was made",
     "denied": "the account may not write there",
     "vanished": "the folder it belongs in is gone",
@@ -30,6 +33,7 @@ class Tally:
         self._started = time.monotonic()
         self._files_total = sum(1 for item in plan.items if item.writes_content)
         self._files_done = 0
+        self._sent = self._told = 0
         self.restored = self.unchanged = self.kept_newer = self.conflicts = self.failed = self.skipped = 0
         self.folders = self.removed = self.bytes = self.hashed = 0
         self.problems: list[Problem] = []
@@ -82,14 +86,21 @@ class Tally:
         """Note something that a person should know about a path."""
         self.problems.append(Problem(path, kind, reason, detail))
 
+    def sent(self, length: int) -> None:
+        """Count bytes of content on their way, and tell the progress now and then: a file may take an hour."""
+        self._sent += length
+        if self._sent - self._told >= _TELL_EVERY:
+            self.progress()
+
     def progress(self) -> None:
         """Tell how far the restore is."""
+        self._told = self._sent
         self._report(
             Progress(
                 host=self._host,
                 files_done=self._files_done,
                 files_total=self._files_total,
-                bytes_done=self.bytes,
+                bytes_done=self._sent,
                 bytes_total=self._plan.bytes,
                 bytes_added=0,
                 skipped=self.skipped,

@@ -112,7 +112,7 @@ def snapshot_roots(repository: Repository, snapshot: Snapshot) -> tuple[bytes, .
         if path.startswith(b"/"):
             real, links = resolve(repository, snapshot, paths.clean(path))
             roots.update(links)
-            if node_at(repository, snapshot, real) is not None:
+            if real != INTERNAL and node_at(repository, snapshot, real) is not None:
                 roots.add(real)
     if roots:
         return tuple(sorted(roots))

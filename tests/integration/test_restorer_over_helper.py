@@ -132,6 +132,24 @@ def test_a_restore_is_undone(repository: Repository, home: Path) -> None:
         assert differences(messy, fingerprint(home)) == []
 
 
+def test_a_dated_folder_is_filled_and_undone(repository: Repository, home: Path) -> None:
+    before = fingerprint(home)
+    with helper_host() as host:
+        snapshot = save(repository, host, home)
+        request = RestoreRequest(snapshot, mode="stage", homes=(os.fsencode(home),), include=("Documents",))
+        plan = build_plan(repository, host.sink(), request, now=datetime(2026, 11, 25, 8, 30, tzinfo=UTC))
+        image = save(repository, host, home, plan)
+        assert Restorer(repository, host.sink()).apply(plan).complete
+        folder = home / "Desktop" / "Restored 2026-11-25"
+        part = {path: entry for path, entry in before.items() if path.startswith(b"Documents")}
+        found = fingerprint(folder)
+        assert [line for line in differences(part, found) if "links was" not in line] == ["new: b'.'"]
+        assert apply_undo(repository, host.sink(), image).complete
+        assert not folder.exists()
+        changed = differences(before, fingerprint(home))
+        assert [line for line in changed if not line.startswith("b'Desktop': mtime_ns")] == []
+
+
 def test_damage_in_the_middle_of_a_large_file_leaves_nothing_of_it(
     repository: Repository, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -353,6 +353,39 @@ def test_a_place_that_may_not_be_written_is_told_and_the_others_go_on(repository
     assert not result.complete
 
 
+def test_a_full_disk_is_not_tried_for_ever(repository: Repository, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full(DirectorySink):
+        tried = 0
+
+        def _check(self, path: bytes, expected: Expected | None) -> None:
+            if path.endswith(b".odt"):  # some are too large, not all
+                raise OSError(errno.ENOSPC, "No space left on device")
+            super()._check(path, expected)
+
+    class Fuller(Full):
+        def _check(self, path: bytes, expected: Expected | None) -> None:
+            self.tried += 1
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(file_writer, "BATCH_FILES", 4)
+    monkeypatch.setattr(file_writer, "_FULL", 12)
+    snapshot = save_snapshot(repository, [home])
+    shutil.rmtree(home)
+    plan = plan_of(repository, snapshot)
+    files = [item for item in plan.items if item.writes_content]
+    result = Restorer(repository, Full()).apply(plan)
+    names = [item for item in plan.items if item.node.type == "file"]
+    lost = [item for item in names if item.path.endswith(b".odt")]
+    assert result.failed == len(lost) > 0
+    assert {one.kind for one in result.problems} == {"failed"}
+    assert len(fingerprint(home)) == len(plan.items) - len(lost)
+    shutil.rmtree(home)
+    fuller = Fuller()
+    result = Restorer(repository, fuller).apply(plan)
+    assert fuller.tried == 12
+    assert {one.path for one in result.problems if one.reason == "no-space"} >= {item.path for item in files}
+
+
 def test_the_report_hears_of_every_file_and_of_all_bytes(repository: Repository, home: Path) -> None:
     snapshot = save_snapshot(repository, [home])
     shutil.rmtree(home)
