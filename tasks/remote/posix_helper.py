@@ -2146,7 +2146,17 @@ class Facts:
             "uid": uid,
             "time": int(time.time() * 1000000000),
             "pid": os.getpid(),
+            "limits": self.limits(),
         }
+
+    @staticmethod
+    def limits():
+        limits = []
+        if isinstance(xattr_calls(), NoXattrs):
+            limits.append("Extended attributes are not saved: the host's Python has no calls for them.")
+        if MACOS:
+            limits.append("Access lists of macOS are not saved; modes and owners are.")
+        return limits
 
     def document(self, names):
         users = self.people() if names is None else self.named(names)
