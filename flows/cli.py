@@ -65,7 +65,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         code: int = arguments.run(arguments)
     except FirstbellError as error:
         if arguments.debug:
-            raise
+            import traceback
+
+            traceback.print_exc()
         _tell(error, as_json=arguments.json)
         return error.exit_code
     except KeyboardInterrupt:
