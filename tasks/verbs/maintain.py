@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
+from configs.errors import InventoryError
 from tasks.errors import Damaged
 from tasks.policy.retention import Decision, decide
 from tasks.repository.repository import Repository
@@ -58,8 +59,15 @@ class ForgetResult:
 def init_repository(context: Context, site: str, *, host: str = "") -> InitResult:
     """Make the repository of a site, its bucket or folder included.
 
-    Raises a ``RepositoryError`` when there is one already: it is left as it is.
+    Raises a ``RepositoryError`` when there is one already: it is left as it is; ``InventoryError`` for a site that
+    stands nowhere, since a slip of the pen would make a repository that nobody looks into.
     """
+    known = sorted({*context.config.sites, *context.inventory.sites()})
+    if site not in known:
+        raise InventoryError(
+            f"there is no site '{site}'. There are: {', '.join(known) or 'none'}.",
+            hint="Name it under 'sites' in the configuration, or give it a host in the inventory.",
+        )
     place = repository_place(context, site, host=host)
     password = context.secret(place.password).get_secret_value()
     repository = Repository.init(repository_backend(context, place.location), password)
