@@ -14,6 +14,10 @@ NO_SHELL: Final = 126
 NO_COMMAND: Final = 127
 
 _SHOWN: Final = 1000
+_UNKNOWN: Final = (
+    "Try it by hand, with the same account: ssh HOST 'echo works'. If that fails too, look for a forced command in"
+    " sshd_config or authorized_keys, and for an 'exit' in the account's shell start files."
+)
 
 _ADVICE: Final = {
     NO_SUDO: (
@@ -49,7 +53,7 @@ _SUDO: Final = (
 
 def failure(code: int, said: str, host: str) -> HelperFailed:
     """Return the error for a program that ended with ``code`` and ``said`` so on its standard error (redacted)."""
-    message, hint = _ADVICE.get(code, (f"the helper ended with exit code {code}", ""))
+    message, hint = _ADVICE.get(code, (f"the helper ended with exit code {code}", _UNKNOWN))
     for phrase, cure in _SUDO:
         if phrase in said and "sudo" in said:
             message, hint = "sudo refused", cure
