@@ -76,6 +76,8 @@ class BlobWriter:
 
     def save(self, kind: BlobType, data: Buffer, id_: ID) -> SavedBlob:
         """Take a blob; see ``Repository.save_blob``."""
+        # Before a pack goes up, the last look for others must be over.
+        self._check_locks()
         handle = (kind, id_)
         with self._state:
             retry = bool(self._failed) and time.monotonic() - self._failed_at > _TRY_AGAIN

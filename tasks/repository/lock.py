@@ -2,11 +2,13 @@
 
 Source: restic's ``internal/restic/lock.go`` and ``internal/repository/lock.go``. Taking one is: look for locks in the
 way, write ours, wait a moment, look again; whoever then sees the other gives way. So two may both give way, but never
-both stay.
+both stay. The wait and the second look are the keeper thread's: who only reads meanwhile may go on, and nothing is
+written before.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -15,7 +17,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Final
 
-from tasks.errors import BackendError, FirstbellError, Locked
+from tasks.errors import BackendError, FirstbellError, Locked, RepositoryError
 from tasks.repository.file_store import FileStore
 from tasks.repository.file_type import FileType
 from tasks.repository.ids import ID, short
@@ -47,18 +49,23 @@ class Lock:
         on_release: Callable[[], None],
         *,
         refresh: float = REFRESH,
+        settle: float = _SETTLE,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
         self._files = files
         self._mine = mine
         self._on_release = on_release
         self._refresh_every = refresh
+        self._settle = settle
         self._clock = clock
         self._lost = ""
         self._old: list[ID] = []
         self._guard = threading.Lock()
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._keep_fresh, name="firstbell-lock", daemon=True)
+        #: Set once the second look is over, and why it was in vain.
+        self._looked = threading.Event()
+        self._refused: FirstbellError | None = None
+        self._thread = threading.Thread(target=self._keep, name="firstbell-lock", daemon=True)
 
     @classmethod
     def acquire(
@@ -69,20 +76,24 @@ class Lock:
         exclusive: bool,
         refresh: float = REFRESH,
         settle: float = _SETTLE,
+        wait: bool = True,
         clock: Callable[[], int] = time.time_ns,
     ) -> Lock:
-        """Take a lock and keep it fresh. Raises ``Locked`` when somebody is in the way."""
+        """Take a lock and keep it fresh. Raises ``Locked`` when somebody is in the way.
+
+        With ``wait=False`` the second look may still be to come: ``check`` waits for it, and raises what it found.
+        """
         _refuse_if_held(files, exclusive=exclusive, now_ns=clock(), own=b"")
         mine = LockFile.mine(exclusive=exclusive, now_ns=clock())
         mine = replace(mine, id=files.save(FileType.LOCK, mine.encode()))
-        try:
-            threading.Event().wait(settle)
-            _refuse_if_held(files, exclusive=exclusive, now_ns=clock(), own=mine.id)
-        except BaseException:
-            files.remove(FileType.LOCK, mine.id)
-            raise
-        lock = cls(files, mine, on_release, refresh=refresh, clock=clock)
+        lock = cls(files, mine, on_release, refresh=refresh, settle=settle, clock=clock)
         lock._thread.start()
+        if wait:
+            try:
+                lock.check()
+            except BaseException:
+                lock._give_back()
+                raise
         return lock
 
     @property
@@ -101,7 +112,15 @@ class Lock:
         return bool(self._lost)
 
     def check(self) -> None:
-        """Raise ``Locked`` when the lock was lost: then somebody else may have removed what we rely on."""
+        """Raise ``Locked`` when the lock was lost: then somebody else may have removed what we rely on.
+
+        Waits for the second look, and raises what that found: ``Locked`` or a ``BackendError``.
+        """
+        if not self._looked.is_set():
+            # It ends for certain: the backend has its own deadlines.
+            self._looked.wait()
+        if self._refused is not None:
+            raise self._refused
         if self._lost:
             raise Locked(
                 f"the lock on the repository was lost: {self._lost}",
@@ -110,6 +129,7 @@ class Lock:
 
     def verify(self) -> None:
         """Look whether the lock file is still there, and raise ``Locked`` when it is not."""
+        self.check()
         with self._guard:
             if not self._lost and not self.released and self._mine.id not in self._files.ids(FileType.LOCK):
                 self._lost = f"lock {short(self._mine.id)} was removed by somebody else"
@@ -132,14 +152,18 @@ class Lock:
         if self.released:
             return
         try:
-            self._on_release()
+            if self._refused is None:
+                self._on_release()
         finally:
-            self._stop.set()
-            if self._thread.is_alive():
-                self._thread.join()
-            with self._guard:
-                self._old.append(self._mine.id)
-                self._remove_old()
+            self._give_back()
+
+    def _give_back(self) -> None:
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        with self._guard:
+            self._old.append(self._mine.id)
+            self._remove_old()
 
     def _remove_old(self) -> None:
         # One that could not be removed stays in the list for the next time.
@@ -160,6 +184,25 @@ class Lock:
             if error is None:
                 raise
             _log.warning("while giving back the lock: %s", problem)
+
+    def _keep(self) -> None:
+        try:
+            # Also when it was released meanwhile: somebody may wait to hear that all is well.
+            self._stop.wait(self._settle)
+            _refuse_if_held(self._files, exclusive=self._mine.exclusive, now_ns=self._clock(), own=self._mine.id)
+        except FirstbellError as error:
+            self._refused = error
+        except BaseException as error:
+            self._refused = RepositoryError(f"the lock on the repository could not be looked at: {error!r}")
+            raise
+        finally:
+            if self._refused is not None:
+                # Out of the way of others at once, and not only once our side has noticed.
+                with contextlib.suppress(FirstbellError):
+                    self._files.remove(FileType.LOCK, self._mine.id)
+            self._looked.set()
+        if self._refused is None:
+            self._keep_fresh()
 
     def _keep_fresh(self) -> None:
         pause = self._refresh_every

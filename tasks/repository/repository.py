@@ -126,15 +126,16 @@ class Repository:
             self._index.add(pack.id, pack.blobs)
         return found.supersedes
 
-    def lock(self, *, exclusive: bool = False) -> Lock:
+    def lock(self, *, exclusive: bool = False, wait: bool = True) -> Lock:
         """Take a lock, which refreshes itself until it is released or its ``with`` block ends. Raises ``Locked``.
 
+        With ``wait=False`` the last look for others, 0.2 s later, is left to whoever writes first: reading may begin.
         Releasing it stores and lists first what was saved so far, so that the next run finds it. A repository whose
         lock was lost takes no other: open it anew.
         """
         self._check_locks()
         self._locks = [lock for lock in self._locks if not lock.released]
-        lock = Lock.acquire(self._files, self._settle, exclusive=exclusive)
+        lock = Lock.acquire(self._files, self._settle, exclusive=exclusive, wait=wait)
         if self._index_loaded and not self._locks:
             # Nothing kept others from pruning since it was read, and blobs that are gone must not count as known.
             try:

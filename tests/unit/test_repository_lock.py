@@ -6,11 +6,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import UTC, datetime
 
 import pytest
 
+from tasks.backends.base import FileInfo
 from tasks.errors import Damaged, Locked, StoreUnavailable
 from tasks.repository.blob import BlobType
 from tasks.repository.file_type import FileType
@@ -154,6 +156,82 @@ def test_of_two_that_come_at_once_never_both_stay(repository: Repository, backen
     assert len(backend.names("locks/")) == 1
 
 
+@pytest.fixture
+def second_look(backend: FlakyBackend, monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """Hold back the second look, which comes from a thread of its own, until the event is set."""
+    event = threading.Event()
+    list_, ours = backend.list, threading.current_thread()
+
+    def late(prefix: str = "") -> Iterator[FileInfo]:
+        if prefix == FileType.LOCK.prefix and threading.current_thread() is not ours:
+            assert event.wait(30)
+        return list_(prefix)
+
+    monkeypatch.setattr(backend, "list", late)
+    yield event
+    event.set()
+
+
+def test_reading_need_not_wait_for_the_second_look_but_writing_does(
+    repository: Repository, backend: FlakyBackend, second_look: threading.Event
+) -> None:
+    with repository.lock(wait=False):
+        repository.load_index()
+        assert repository.snapshots() == []
+        with ThreadPoolExecutor(1) as pool:
+            saving = pool.submit(repository.save_blob, BlobType.DATA, b"content")
+            assert wait([saving], timeout=0.3).not_done
+            second_look.set()
+            saving.result(30)
+    assert len(backend.names("data/")) == 1
+    assert backend.names("locks/") == []
+
+
+def test_who_came_at_the_same_time_is_noticed_before_anything_is_written(
+    repository: Repository, backend: FlakyBackend, second_look: threading.Event
+) -> None:
+    tree = repository.save_tree(Tree([])).id
+    repository.flush()
+
+    def use() -> None:
+        with repository.lock(wait=False) as lock:
+            other = write_lock(repository)
+            second_look.set()
+            with pytest.raises(Locked, match="far-away"):
+                lock.check()
+            # Ours makes way at once.
+            assert backend.names("locks/") == [FileType.LOCK.name_of(other)]
+            for write in (repository.flush, lambda: repository.save_blob(BlobType.DATA, b"content")):
+                with pytest.raises(Locked, match="far-away"):
+                    write()
+            repository.save_snapshot(Snapshot(datetime.now(UTC), tree, ("/",)))
+
+    before = backend.names("")
+    with pytest.raises(Locked, match="far-away"):
+        use()
+    assert len(backend.names("")) == len(before) + 1
+
+
+def test_a_second_look_that_fails_counts_as_locked(
+    repository: Repository, backend: FlakyBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    list_, ours = backend.list, threading.current_thread()
+
+    def fail(prefix: str = "") -> Iterator[FileInfo]:
+        if threading.current_thread() is not ours:
+            raise StoreUnavailable("the store is down for the test")
+        return list_(prefix)
+
+    monkeypatch.setattr(backend, "list", fail)
+    with pytest.raises(StoreUnavailable):
+        repository.lock()
+    lock = repository.lock(wait=False)
+    with pytest.raises(StoreUnavailable):
+        repository.save_blob(BlobType.DATA, b"content")
+    lock.release()
+    assert backend.names("locks/") == []
+
+
 def test_a_lock_is_refreshed_by_a_new_file_before_the_old_one_goes(
     repository: Repository, backend: FlakyBackend
 ) -> None:
@@ -180,8 +258,9 @@ def test_a_lock_that_somebody_removed_is_lost(repository: Repository, backend: F
     with pytest.raises(Locked, match="removed by somebody else"):
         repository.save_snapshot(Snapshot(datetime.now(UTC), tree, ("/",)))
     assert backend.names("snapshots/") == []
-    # From now on nothing is listed in an index: prune may have run.
-    repository.save_blob(BlobType.DATA, b"too late")
+    # From now on nothing is taken, nor listed in an index: prune may have run.
+    with pytest.raises(Locked):
+        repository.save_blob(BlobType.DATA, b"too late")
     with pytest.raises(Locked):
         repository.flush()
     assert len(backend.names("index/")) == 1
