@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import socket
 from typing import Any, Final
@@ -77,6 +78,13 @@ class Link(paramiko.Transport):
         # Nothing comes before the program is started, so that nothing is lost here.
         channel.in_buffer = ChunkPipe()
         return channel
+
+    def stop_thread(self) -> None:
+        """Let the thread that reads end now: paramiko's looks up from its socket ten times a second."""
+        super().stop_thread()
+        if isinstance(self.sock, socket.socket):
+            with contextlib.suppress(OSError):
+                self.sock.shutdown(socket.SHUT_RDWR)
 
     def send_signal(self, channel: paramiko.Channel, name: str) -> None:
         """Ask the host to send a signal to the program of a channel (RFC 4254, section 6.9); there is no answer."""
