@@ -12,11 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from tasks.errors import RestoreRefused
-from tasks.repository.tree import Node
 from tasks.restorer import paths
-
-#: Tells what stands at a path of the host.
-Look = Callable[[bytes], Node | None]
+from tasks.restorer.host_paths import HostPaths
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +56,18 @@ class Placement:
         return any(place.old != path and paths.inside(place.old, path) for place in self.places)
 
 
-def mapped(target: Mapping[bytes, bytes]) -> Placement:
-    """Return the placement that ``target`` says; in place when it is empty. Raises ``RestoreRefused``."""
-    if not target:
-        return Placement([Place(b"/", b"/", b"/")])
-    pairs = [(absolute(old), absolute(new)) for old, new in target.items()]
+def in_place(folders: Sequence[bytes], host: HostPaths) -> Placement:
+    """Return the placement that puts everything where it was; ``folders`` are the roots that are folders.
+
+    Where a root is behind a symlink on the host now, that is how the host is set up: its files go to the real place.
+    """
+    moved = [Place(root, real, real) for root in folders if (real := host.real_path(root)) != root]
+    return Placement([Place(b"/", b"/", b"/"), *moved])
+
+
+def mapped(target: Mapping[bytes, bytes], host: HostPaths) -> Placement:
+    """Return the placement that ``target`` says. Raises ``RestoreRefused``."""
+    pairs = [(absolute(old), host.real_path(absolute(new))) for old, new in target.items()]
     return Placement([Place(old, new, new) for old, new in pairs])
 
 
@@ -73,7 +77,7 @@ def staged(
     target: Mapping[bytes, bytes],
     stage_in: Mapping[bytes, bytes],
     stage_folder: bytes | None,
-    look: Look,
+    host: HostPaths,
     now: datetime,
 ) -> Placement:
     """Return a placement into dated folders that are not there yet. Raises ``RestoreRefused``.
@@ -81,13 +85,13 @@ def staged(
     The date is that of ``now`` in its own time zone: pass the local time of the school.
     """
     units = staging_units(roots, homes)
-    where = mapped(target)
+    where = mapped(target or {b"/": b"/"}, host)
     chosen: list[Place] = []
     taken: set[bytes] = set()
-    bases = [_base(unit, where, stage_in, look) for unit in units]
+    bases = [_base(unit, where, stage_in, host) for unit in units]
     for unit, base in zip(units, bases, strict=True):
         shared = bases.count(base) > 1 or (stage_folder is not None and len(units) > 1)
-        folder = absolute(stage_folder) if stage_folder is not None else _fresh(base, look, now)
+        folder = host.real_path(absolute(stage_folder)) if stage_folder is not None else _fresh(base, host, now)
         new = folder
         if shared:
             name = paths.relative(unit, paths.parent(unit)) or b"files"
@@ -105,7 +109,7 @@ def staging_units(roots: Sequence[bytes], homes: Sequence[bytes]) -> list[bytes]
     return [unit for unit in units if not any(unit != other and paths.inside(unit, other) for other in units)]
 
 
-def _base(unit: bytes, where: Placement, stage_in: Mapping[bytes, bytes], look: Look) -> bytes:
+def _base(unit: bytes, where: Placement, stage_in: Mapping[bytes, bytes], host: HostPaths) -> bytes:
     told = next((absolute(folder) for old, folder in stage_in.items() if absolute(old) == unit), None)
     candidates = [] if told is None else [told]
     place = where.place_of(unit)
@@ -117,8 +121,8 @@ def _base(unit: bytes, where: Placement, stage_in: Mapping[bytes, bytes], look: 
             f"nothing says where to put what was in {paths.display(unit)}",
             hint="Name the folder on the computer that it shall go to.",
         )
-    for candidate in candidates:
-        there = look(candidate)
+    for candidate in map(host.real_path, candidates):
+        there = host.look(candidate)
         if there is not None and there.type == "dir":
             return candidate
     raise RestoreRefused(
@@ -127,10 +131,10 @@ def _base(unit: bytes, where: Placement, stage_in: Mapping[bytes, bytes], look: 
     )
 
 
-def _fresh(base: bytes, look: Look, now: datetime) -> bytes:
+def _fresh(base: bytes, host: HostPaths, now: datetime) -> bytes:
     if now.tzinfo is None:
         raise ValueError("the time of a restore must be aware")
-    return _unused(paths.join(base, f"Restored {now:%Y-%m-%d}".encode()), lambda path: look(path) is not None)
+    return _unused(paths.join(base, f"Restored {now:%Y-%m-%d}".encode()), lambda path: host.look(path) is not None)
 
 
 def _unused(path: bytes, taken: Callable[[bytes], bool]) -> bytes:

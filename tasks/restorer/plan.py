@@ -15,14 +15,15 @@ from tasks.restorer import paths
 from tasks.restorer.compare import Action, compare
 from tasks.restorer.hard_links import HardLinks
 from tasks.restorer.hashes import KnownHashes, cheap_hash, stored_hash
+from tasks.restorer.host_paths import HostPaths
 from tasks.restorer.items import WRITING, PlanItem, RestorePlan, finish_plan
-from tasks.restorer.mapping import Place, Placement, absolute, mapped, staged
+from tasks.restorer.mapping import Place, Placement, absolute, in_place, mapped, staged
 from tasks.restorer.owners import Owners
 from tasks.restorer.request import RestoreRequest
 from tasks.restorer.roots import allowed_roots
 from tasks.restorer.selection import Selection, relative_bases
 from tasks.restorer.sink import Sink
-from tasks.restorer.walk import Found, resolve, snapshot_roots, walk
+from tasks.restorer.walk import Found, node_at, resolve, snapshot_roots, walk
 
 __all__ = ["WRITING", "Action", "PlanItem", "RestorePlan", "RestoreRequest", "build_plan"]
 
@@ -62,9 +63,10 @@ class _Builder:
         self._request = request
         self._known = known
         self._now_ns = int(now.timestamp()) * 1_000_000_000
-        self._newer_too = frozenset(request.overwrite_newer)
+        self._host = HostPaths(lambda path: sink.stat([path])[0])
         self._roots = snapshot_roots(repository, request.snapshot)
         self._placement = self._place(now)
+        self._newer_too = {real for path in request.overwrite_newer for real in (path, self._host.real_path(path))}
         self._owners = Owners(repository, sink, request.snapshot)
         self._items: list[PlanItem] = []
         self._used: set[Place] = set()
@@ -99,11 +101,18 @@ class _Builder:
     def _place(self, now: datetime) -> Placement:
         request = self._request
         target = dict(zip(self._real(request.target), request.target.values(), strict=True))
-        if request.mode != "stage":
-            return mapped(target)
-        stage_in = dict(zip(self._real(request.stage_in), request.stage_in.values(), strict=True))
-        homes = self._real(request.homes)
-        return staged(self._roots, homes, target, stage_in, request.stage_folder, self._look, now)
+        if request.mode == "stage":
+            stage_in = dict(zip(self._real(request.stage_in), request.stage_in.values(), strict=True))
+            homes = self._real(request.homes)
+            return staged(self._roots, homes, target, stage_in, request.stage_folder, self._host, now)
+        if target:
+            return mapped(target, self._host)
+        folders = [root for root in self._roots if self._is_folder(root)]
+        return in_place(folders, self._host)
+
+    def _is_folder(self, root: bytes) -> bool:
+        node = node_at(self._repository, self._request.snapshot, root)
+        return node is not None and node.type == "dir"
 
     def _real(self, old: Iterable[bytes]) -> list[bytes]:
         """Return paths of the snapshot as its trees have them, with symlinks followed."""
@@ -114,9 +123,6 @@ class _Builder:
         named = [path.encode("utf-8", "surrogateescape") for path in self._request.snapshot.paths]
         named = [path for path in (*named, *self._request.homes) if path.startswith(b"/")]
         return [(old, real) for old, real in zip(named, self._real(named), strict=True) if old != real]
-
-    def _look(self, path: bytes) -> Node | None:
-        return self._sink.stat([path])[0]
 
     def _take(self, batch: list[Found]) -> None:
         wanted = [(found, place, place.of(found.path)) for found, place in self._placed(batch)]
@@ -150,7 +156,7 @@ class _Builder:
         # '/' has no node in the snapshot that could bring its new root along.
         path = place.new if place.fresh or place.old == b"/" else paths.parent(place.new)
         absent: list[bytes] = []
-        while path != b"/" and (there := self._look(path)) is None:
+        while path != b"/" and (there := self._host.look(path)) is None:
             absent.append(path)
             path = paths.parent(path)
         if path != b"/" and there is not None and there.type not in ("dir", "symlink"):
@@ -165,6 +171,7 @@ class _Builder:
             self._missing.add(folder)
             if paths.parent(folder) in self._blocked:
                 self._blocked.add(folder)
+                continue
             self._append(PlanItem(folder, node, "create", source=folder))
 
     def _compare_contents(self, asked: list[tuple[Found, Node | None, bytes]]) -> dict[bytes, bool]:
@@ -207,7 +214,7 @@ class _Builder:
             action, reason = "conflict", "something else is in the dated folder already"
         if node.type == "file" and action in ("create", "overwrite") and not self._has_all(node):
             action, reason = "skip", "its content is missing from the repository"
-        if len(self._placement.places) > 1:
+        if self._request.target and len(self._placement.places) > 1:
             if target in self._taken and node.type != "dir":
                 action, reason = "conflict", "two things of the snapshot have the same place on the computer"
             self._taken.add(target)
@@ -262,9 +269,10 @@ class _Builder:
         return all(self._repository.blob_length(id_) is not None for id_ in dict.fromkeys(node.content))
 
     def _candidates(self) -> tuple[bytes, ...]:
+        places = tuple(place.new for place in self._placement.places)
         if self._request.mode != "stage" and not self._request.target:
-            return self._roots
-        return tuple(place.new for place in self._placement.places)
+            return (*self._roots, *(new for new in places if new != b"/"))
+        return places
 
     def _dated_folders(self) -> tuple[bytes, ...]:
         used = [place for place in self._placement.places if place.fresh and place in self._used]

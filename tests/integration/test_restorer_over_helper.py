@@ -132,6 +132,23 @@ def test_a_restore_is_undone(repository: Repository, home: Path) -> None:
         assert differences(messy, fingerprint(home)) == []
 
 
+def test_a_home_that_is_a_link_on_the_host_is_followed(repository: Repository, home: Path, tmp_path: Path) -> None:
+    before = fingerprint(home)
+    with helper_host() as host:
+        snapshot = save(repository, host, home)
+        shutil.rmtree(home)
+        (tmp_path / "real").mkdir()
+        home.symlink_to(tmp_path / "real")
+        plan = plan_of(repository, host, snapshot)
+        image = save(repository, host, home, plan)
+        result = Restorer(repository, host.sink()).apply(plan)
+        assert result.complete, result.problems
+        changed = differences(before, fingerprint(tmp_path / "real"))
+        assert [line for line in changed if not line.startswith("b'.': m")] == []
+        assert apply_undo(repository, host.sink(), image).complete
+        assert os.listdir(tmp_path / "real") == []
+
+
 def test_a_dated_folder_is_filled_and_undone(repository: Repository, home: Path) -> None:
     before = fingerprint(home)
     with helper_host() as host:

@@ -73,9 +73,9 @@ class DirectorySink:
     def allow(self, plan_digest: str, roots: Sequence[bytes]) -> None:
         assert len(plan_digest) == 64
         self.digest = plan_digest
-        self._roots = tuple(
-            os.path.join(os.path.realpath(os.path.dirname(root)), os.path.basename(root)) for root in roots
-        )
+        # A root may be a symlink itself: then what is behind it is meant, too.
+        own = [os.path.join(os.path.realpath(os.path.dirname(root)), os.path.basename(root)) for root in roots]
+        self._roots = (*own, *(os.path.realpath(root) for root in roots))
 
     def make(
         self, path: bytes, node: Node, *, hardlink_to: bytes | None = None, expected: Expected | None = None

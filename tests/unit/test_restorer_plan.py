@@ -18,8 +18,10 @@ from tasks.repository.blob import BlobType
 from tasks.repository.repository import Repository
 from tasks.repository.snapshot_file import Snapshot
 from tasks.repository.tree import Node, Tree
+from tasks.restorer.hard_links import HardLinks
 from tasks.restorer.plan import PlanItem, RestorePlan, RestoreRequest, build_plan
 from tasks.restorer.restorer import Restorer
+from tasks.restorer.roots import allowed_roots
 from tests.support.directory_sink import DirectorySink
 from tests.support.snapshot_fixture import new_repository, save_snapshot
 
@@ -176,6 +178,22 @@ def test_a_symlink_where_a_folder_was_blocks_all_below(repository: Repository, h
     assert item(plan, home / "Desktop" / "notes.txt").action == "same"
 
 
+@pytest.mark.parametrize("moved", [False, True])
+def test_a_home_that_is_a_link_on_the_host_is_followed(
+    repository: Repository, home: Path, tmp_path: Path, *, moved: bool
+) -> None:
+    snapshot = save_snapshot(repository, [home])
+    shutil.rmtree(home)
+    place = tmp_path / "b.ono" if moved else home
+    (tmp_path / "real").mkdir()
+    place.symlink_to(tmp_path / "real")
+    target = {os.fsencode(home): os.fsencode(place)} if moved else {}
+    assert Restorer(repository, DirectorySink()).apply(plan_of(repository, snapshot, target=target)).complete
+    assert place.is_symlink()
+    assert (tmp_path / "real" / "Desktop" / "notes.txt").read_bytes() == b"this is Desktop/notes.txt"
+    assert set(plan_of(repository, snapshot, target=target).counts) == {"same"}
+
+
 def test_the_snapshots_own_documents_stay_out(repository: Repository, home: Path) -> None:
     snapshot = save_snapshot(repository, [home], documents={"facts.json": {"version": 1}})
     assert not [item for item in plan_of(repository, snapshot).items if b".firstbell" in item.path]
@@ -227,6 +245,39 @@ def test_the_whole_tree_can_go_below_a_new_folder(repository: Repository, home: 
     assert Path(f"{into}{home}/Desktop/notes.txt").read_bytes() == b"this is Desktop/notes.txt"
 
 
+def test_a_new_root_below_a_file_is_a_conflict(repository: Repository, home: Path, tmp_path: Path) -> None:
+    snapshot = save_snapshot(repository, [home])
+    (tmp_path / "taken").write_text("a file")
+    for into in (tmp_path / "taken", tmp_path / "taken" / "deep" / "er"):
+        plan = plan_of(repository, snapshot, target={os.fsencode(home): os.fsencode(into)})
+        assert set(counts(plan)) == {"conflict"}
+        assert plan.roots == ()
+        assert not plan.writes
+
+
+def test_names_of_one_file_are_linked_only_with_the_same_content() -> None:
+    links = HardLinks()
+    first = Node(b"a", "file", links=3, inode=7, device_id=1, content=(bytes(32),))
+    assert links.link_to(b"/kept", first, "keep-newer") is None
+    assert links.link_to(b"/a", first, "create") is None
+    assert links.link_to(b"/b", first, "create") == b"/a"
+    assert links.link_to(b"/c", replace(first, content=(b"1" * 32,)), "create") is None
+    assert links.link_to(b"/d", first, "same") is None
+    assert links.link_to(b"/e", replace(first, device_id=2), "create") is None
+    assert links.link_to(b"/f", replace(first, links=1), "create") is None
+
+
+def test_writing_is_allowed_below_as_few_roots_as_will_do() -> None:
+    def items(*paths: bytes) -> list[PlanItem]:
+        return [PlanItem(path, Node(b"", "dir"), "create") for path in paths]
+
+    roots = [b"/home/a/Desktop", b"/home/b"]
+    assert allowed_roots(items(b"/home/b/x", b"/home/b/y"), roots) == (b"/home/b",)
+    assert allowed_roots(items(b"/home/a/Desktop/x", b"/home/a"), roots) == (b"/home/a",)
+    assert allowed_roots(items(b"/home/a", b"/home/a/Desktop"), roots) == (b"/home/a",)
+    assert allowed_roots([PlanItem(b"/home/b/x", Node(b"", "dir"), "same")], roots) == ()
+
+
 def test_stage_takes_a_fresh_dated_folder_on_the_desktop(repository: Repository, home: Path) -> None:
     snapshot = save_snapshot(repository, [home])
     fresh = home / "Desktop" / "Restored 2026-11-25"
@@ -272,6 +323,14 @@ def test_a_cut_off_stage_goes_on_in_its_own_folder_and_overwrites_nothing(reposi
     Restorer(repository, DirectorySink()).apply(plan)
     assert (folder / "Desktop" / "notes.txt").read_bytes() == b"edited there"
     assert (folder / "Documents" / "plan.odt").exists()
+
+
+def test_stage_falls_back_to_the_home_when_the_desktop_is_gone(repository: Repository, home: Path) -> None:
+    raw = os.fsencode(home)
+    snapshot = save_snapshot(repository, [home])
+    shutil.rmtree(home / "Desktop")
+    plan = plan_of(repository, snapshot, mode="stage", homes=(raw,), stage_in={raw: raw + b"/Desktop"})
+    assert plan.folders == (raw + b"/Restored 2026-11-25",)
 
 
 def test_stage_without_a_home_on_the_host_is_refused(repository: Repository, home: Path) -> None:

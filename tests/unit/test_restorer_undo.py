@@ -233,6 +233,17 @@ def test_the_before_image_is_small(repository: Repository, home: Path) -> None:
     )
 
 
+def test_a_folder_that_only_got_a_file_back_gets_its_old_time_again(repository: Repository, home: Path) -> None:
+    snapshot = save_snapshot(repository, [home])
+    (home / "Desktop" / "empty.txt").unlink()
+    messy = fingerprint(home)
+    plan = plan_of(repository, snapshot, include=("Desktop/empty.txt",))
+    assert [item.path for item in plan.items] == [os.fsencode(home / "Desktop" / "empty.txt")]
+    before = restore(repository, plan)
+    assert apply_undo(repository, DirectorySink(), before).complete
+    assert differences(messy, fingerprint(home)) == []
+
+
 def test_the_document_survives_storing(repository: Repository, home: Path) -> None:
     snapshot = save_snapshot(repository, [home])
     mess_up(home)
