@@ -81,10 +81,12 @@ class Link(paramiko.Transport):
 
     def stop_thread(self) -> None:
         """Let the thread that reads end now: paramiko's looks up from its socket ten times a second."""
-        super().stop_thread()
+        self.active = False
         if isinstance(self.sock, socket.socket):
+            # Closing alone, which follows, wakes nobody.
             with contextlib.suppress(OSError):
                 self.sock.shutdown(socket.SHUT_RDWR)
+        super().stop_thread()
 
     def send_signal(self, channel: paramiko.Channel, name: str) -> None:
         """Ask the host to send a signal to the program of a channel (RFC 4254, section 6.9); there is no answer."""
