@@ -58,11 +58,12 @@ def repository_backend(context: Context, location: str) -> Backend:
 
 @contextmanager
 def open_repository(
-    context: Context, site: str, *, host: str = "", location: str = "", lock: bool = True
+    context: Context, site: str, *, host: str = "", location: str = "", lock: bool = True, wait: bool = True
 ) -> Iterator[OpenRepository]:
     """Open a site's repository, lock it (not exclusively) and load its index; give all back at the end.
 
-    ``location`` picks one of several repositories of a site. ``lock=False`` is for verbs that only look. Raises
+    ``location`` picks one of several repositories of a site. ``lock=False`` is for verbs that only look. With
+    ``wait=False`` a ``Locked`` may come only from what is called first that writes (see ``Repository.lock``). Raises
     ``NoRepository``, ``WrongPassword``, ``Locked`` or a ``BackendError``.
     """
     if location:
@@ -76,7 +77,7 @@ def open_repository(
         backend.close()
         raise
     try:
-        with repository.lock() if lock else nullcontext():
+        with repository.lock(wait=wait) if lock else nullcontext():
             repository.load_index()
             yield OpenRepository(repository, place)
     finally:

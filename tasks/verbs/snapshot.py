@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -14,12 +15,13 @@ from inventory.model import Host
 from tasks.archiver.archiver import Archiver, CapturePlan, SnapshotResult
 from tasks.archiver.excludes import STANDING_RULES, default_rules, site_rules
 from tasks.archiver.parent import select_parent
-from tasks.archiver.source import Rule, Skipped
+from tasks.archiver.source import Rule, Skipped, WalkRequest
 from tasks.errors import FirstbellError
 from tasks.events import Event, FileSaved, HostDone, HostFailed, HostStarted, Reporter, silent
 from tasks.remote.filesystem import Facts, RemoteHost
 from tasks.verbs.connection import connect
 from tasks.verbs.context import Context
+from tasks.verbs.early_walk import EarlyWalk
 from tasks.verbs.people import Person, capture_roots, covered_people
 from tasks.verbs.site_repository import OpenRepository, open_repository, repository_place
 
@@ -56,26 +58,21 @@ def snapshot_host(
     context: Context,
     host_name: str,
     *,
-    repository: OpenRepository | None = None,
+    repository: OpenRepository | Future[OpenRepository] | None = None,
     reason: str = "nightly",
     report: Reporter = silent,
     now: datetime | None = None,
 ) -> HostSnapshot:
     """Snapshot the files of the people on one host, and return what is saved and what is not.
 
-    ``repository`` is shared by the hosts of a site run; without one it is opened for this host alone. Raises a
-    ``FirstbellError`` when no snapshot could be written.
+    ``repository`` is shared by the hosts of a site run, and may be on its way to be open; without one it is opened for
+    this host alone. Raises a ``FirstbellError`` when no snapshot could be written.
     """
     host = context.host(host_name)
-    report(HostStarted(host.name, "snapshot"))
     if repository is not None:
-        with connect(context, host) as remote:
-            return _run(context, host, remote, repository, reason, report, now)
-    with (
-        open_repository(context, host.site, host=host.name) as opened,
-        connect(context, host) as remote,
-    ):
-        return _run(context, host, remote, opened, reason, report, now)
+        return _snapshot(context, host, repository, reason, report, now)
+    with open_repository(context, host.site, host=host.name, wait=False) as opened:
+        return _snapshot(context, host, opened, reason, report, now)
 
 
 def snapshot_hosts(
@@ -95,39 +92,67 @@ def snapshot_hosts(
         host = context.host(name)
         by_repository.setdefault(repository_place(context, host.site, host=name), []).append(name)
     for hosts in by_repository.values():
-        site = context.host(hosts[0]).site
         try:
-            with (
-                open_repository(context, site, host=hosts[0]) as opened,
-                ThreadPoolExecutor(context.config.snapshot_for(site).hosts_at_once) as pool,
-            ):
-                runs = {
-                    pool.submit(snapshot_host, context, name, repository=opened, reason=reason, report=report): name
-                    for name in hosts
-                }
-                try:
-                    for run in as_completed(runs):
-                        try:
-                            done(runs[run], run.result())
-                        except FirstbellError as error:
-                            report(HostFailed(runs[run], error.message, error.hint))
-                            done(runs[run], error)
-                except BaseException:
-                    # Ctrl-C must not wait for hours of work in other threads.
-                    pool.shutdown(wait=False, cancel_futures=True)
-                    context.links.cut()
-                    raise
+            _snapshot_together(context, hosts, reason, report, done)
         except FirstbellError as error:
             for name in hosts:
                 report(HostFailed(name, error.message, error.hint))
                 done(name, error)
 
 
+def _snapshot_together(
+    context: Context,
+    names: Sequence[str],
+    reason: str,
+    report: Reporter,
+    done: Callable[[str, HostSnapshot | FirstbellError], None],
+) -> None:
+    """Snapshot hosts that share a repository, which is opened while the first of them are being reached."""
+    site = context.host(names[0]).site
+    opening: Future[OpenRepository] = Future()
+    with ExitStack() as held, ThreadPoolExecutor(context.config.snapshot_for(site).hosts_at_once) as pool:
+        runs = {
+            pool.submit(snapshot_host, context, name, repository=opening, reason=reason, report=report): name
+            for name in names
+        }
+        try:
+            opening.set_result(held.enter_context(open_repository(context, site, host=names[0], wait=False)))
+        except BaseException as error:
+            pool.shutdown(wait=False, cancel_futures=True)
+            opening.set_exception(error)
+            raise
+        try:
+            for run in as_completed(runs):
+                try:
+                    done(runs[run], run.result())
+                except FirstbellError as error:
+                    report(HostFailed(runs[run], error.message, error.hint))
+                    done(runs[run], error)
+        except BaseException:
+            # Ctrl-C must not wait for hours of work in other threads.
+            pool.shutdown(wait=False, cancel_futures=True)
+            context.links.cut()
+            raise
+
+
+def _snapshot(
+    context: Context,
+    host: Host,
+    repository: OpenRepository | Future[OpenRepository],
+    reason: str,
+    report: Reporter,
+    now: datetime | None,
+) -> HostSnapshot:
+    report(HostStarted(host.name, "snapshot"))
+    with connect(context, host) as remote:
+        return _run(context, host, remote, repository, reason, report, now)
+
+
 def _run(
     context: Context,
     host: Host,
     remote: RemoteHost,
-    opened: OpenRepository,
+    repository: OpenRepository | Future[OpenRepository],
     reason: str,
     report: Reporter,
     now: datetime | None,
@@ -147,11 +172,15 @@ def _run(
         documents={FACTS_DOCUMENT: facts_document(facts, people)},
         must_exist=tuple(person.desktop for person in people),
     )
-    repository = opened.repository
+    # Before the walk: a file that changes while or after it is listed must look newer than this snapshot.
+    now = now or datetime.now(UTC)
+    source = EarlyWalk(remote.source(), WalkRequest(plan.roots, plan.rules, plan.only))
+    opened = repository.result() if isinstance(repository, Future) else repository
     paths = tuple(root.decode("utf-8", "surrogateescape") for root in roots)
     parent = select_parent(opened.snapshots(), host.name, paths)
     tally = _Tally(people, report)
-    result = Archiver(repository, remote.source(), tally).snapshot(plan, parent=parent, now=now or datetime.now(UTC))
+    archiver = Archiver(opened.repository, source, tally)
+    result = archiver.snapshot(plan, parent=parent, now=now)
     tally.take_skips(result.skips)
     report(HostDone(host.name, "snapshot", f"{result.state.value} in {time.monotonic() - started:.0f} s"))
     return HostSnapshot(host.name, reason, result, tuple(tally.people), tuple(notes), (*rules, *STANDING_RULES))
