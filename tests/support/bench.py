@@ -78,20 +78,22 @@ def _run(site: LoopbackSite, folder: Path, arguments: argparse.Namespace) -> int
         )
     for title, tree in (("restore, 1 GB mixed", mixed), ("restore, small files", small)):
         ours, theirs = _prepared(site, tree)
-        out = folder / "out"
 
-        def ours_restore(n: int, s: str = ours, out: Path = out) -> Cost:
-            shutil.rmtree(out, ignore_errors=True)
-            out.mkdir()
-            return _ours(site, s, "restore", "pc", "--yes", "--into", str(out))
+        # Each run gets a new folder: ext4 is slow for a while where thousands of files were just deleted.
+        def ours_restore(n: int, s: str = ours) -> Cost:
+            return _ours(site, s, "restore", "pc", "--yes", "--into", str(_new(folder)))
 
-        def restic_restore(n: int, s: str = theirs, out: Path = out) -> Cost:
-            shutil.rmtree(out, ignore_errors=True)
-            out.mkdir()
-            return _restic(site, s, "restore", "latest", "--target", str(out))
+        def restic_restore(n: int, s: str = theirs) -> Cost:
+            return _restic(site, s, "restore", "latest", "--target", str(_new(folder)))
 
         _compare(title, arguments.rounds, ours_restore, restic_restore)
     return 0
+
+
+def _new(folder: Path) -> Path:
+    out = folder / f"out-{time.monotonic_ns()}"
+    out.mkdir()
+    return out
 
 
 def _compare(title: str, rounds: int, ours: Callable[[int], Cost], theirs: Callable[[int], Cost]) -> None:
