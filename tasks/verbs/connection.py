@@ -10,8 +10,7 @@ from typing import Any
 from inventory.model import Host, JumpHost, SshAccess
 from tasks.remote.filesystem import RemoteHost
 from tasks.remote.launcher import launch
-from tasks.transports.base import Transport
-from tasks.transports.local import LocalTransport
+from tasks.transports.registry import make_transport
 from tasks.transports.ssh_settings import SshSettings
 from tasks.verbs.context import Context
 
@@ -22,7 +21,8 @@ def connect(context: Context, host: Host) -> Iterator[RemoteHost]:
 
     Raises a ``TransportError`` that names the host, the cause and the cure.
     """
-    transport = make_transport(context, host)
+    settings = ssh_settings(context, host) if host.transport == "ssh" else None
+    transport = make_transport(host.transport, host.name, settings)
     with context.links.holding(transport):
         transport.open()
         channel, hello = launch(transport, become=host.become)
@@ -31,16 +31,6 @@ def connect(context: Context, host: Host) -> Iterator[RemoteHost]:
             yield remote
         finally:
             remote.close()
-
-
-def make_transport(context: Context, host: Host) -> Transport:
-    """Return the transport to a host, not open yet."""
-    if host.transport == "local":
-        return LocalTransport(host.name)
-    # paramiko costs 0.13 s to import; a local host does without.
-    from tasks.transports.ssh import SshTransport
-
-    return SshTransport(host.name, ssh_settings(context, host))
 
 
 def ssh_settings(context: Context, host: Host) -> SshSettings:

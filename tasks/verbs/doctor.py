@@ -69,6 +69,8 @@ def _reach(host: Host) -> Iterator[Check]:
 def _look_around(context: Context, host: Host, remote: RemoteHost) -> Iterator[Check]:
     hello = remote.hello
     yield Check("login", "ok", f"signed in as {hello.user}, helper {hello.helper}")
+    for limit in hello.limits:
+        yield Check("helper", "warn", limit, "Nothing to do if that is acceptable; docs/operator-guide.md, section 4.")
     facts = remote.facts(host.teachers or None)
     yield Check("system", "ok", f"{facts.system}, interpreter {facts.python or 'none: files go over SFTP'}")
     yield _privilege(host, facts)

@@ -183,7 +183,9 @@ def _run(
     result = archiver.snapshot(plan, parent=parent, now=now)
     tally.take_skips(result.skips)
     report(HostDone(host.name, "snapshot", f"{result.state.value} in {time.monotonic() - started:.0f} s"))
-    return HostSnapshot(host.name, reason, result, tuple(tally.people), tuple(notes), (*rules, *STANDING_RULES))
+    return HostSnapshot(
+        host.name, reason, result, tuple(tally.people), (*notes, *remote.hello.limits), (*rules, *STANDING_RULES)
+    )
 
 
 def capture_rules(context: Context, host: Host, platform: str, people: Sequence[Person]) -> tuple[Rule, ...]:
