@@ -1406,6 +1406,25 @@ class NewFile:
         self.detail = ""
 
 
+#: Our temporary files, with the process that writes them.
+TEMPORARY = re.compile(rb"\.firstbell-([0-9a-f]{8})-[0-9a-f]{16}\.tmp\Z")
+
+
+def temporary_name():
+    return b".firstbell-%08x-%s.tmp" % (os.getpid(), os.urandom(8).hex().encode("ascii"))
+
+
+def lives(pid):
+    """Tell whether a process runs, also somebody else's."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
+
+
 class Writer:
     """Writes what ``allow-write`` permits; nothing before it."""
 
@@ -1421,6 +1440,7 @@ class Writer:
         self.roots = None  # [(as given, real)]
         self.folders = {}  # real path -> open folder, least recently used first
         self.loosened = {}  # real path -> the mode to put back
+        self.swept = set()  # real paths of folders without leavings of the dead
         self.files = {}
         self.finished = []
         self.dirty = set()  # folders with new names that are not durable yet
@@ -1563,7 +1583,8 @@ class Writer:
         self.files[file.number] = file
         try:
             fd, file.folder, _ = self.place(file.path)
-            temp = b".firstbell-%s.tmp" % os.urandom(8).hex().encode("ascii")
+            self.sweep(fd, file.folder)
+            temp = temporary_name()
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
             file.fd = self.in_folder(fd, file.folder, lambda: os.open(temp, flags, 0o600, dir_fd=fd))
             file.temp = temp
@@ -1572,6 +1593,19 @@ class Writer:
         except OSError as error:
             file.refusal = refusal_of(error)
         return file
+
+    def sweep(self, fd, folder):
+        """Remove the temporary files of helpers that were killed, in a folder that is written to for the first time."""
+        if folder in self.swept:
+            return
+        self.swept.add(folder)
+        try:
+            for name in os.listdir(fd):
+                match = TEMPORARY.match(os.fsencode(name))
+                if match and not lives(int(match.group(1), 16)):
+                    self.in_folder(fd, folder, lambda: os.unlink(name, dir_fd=fd))
+        except OSError:
+            return  # a folder that may be written to, but not looked into; it says nothing about the file
 
     def append(self, file, data, zeros):
         if zeros:
@@ -1886,7 +1920,7 @@ class Writer:
             self.in_folder(fd, folder, lambda: call(name))
             return
         self.check(fd, name, item.get("expect"))
-        temp = b".firstbell-%s.tmp" % os.urandom(8).hex().encode("ascii")
+        temp = temporary_name()
         self.in_folder(fd, folder, lambda: call(temp))
         try:
             self.move(fd, temp, name, item.get("expect"))
