@@ -24,7 +24,8 @@ class RetryPolicy:
     The wait before attempt n + 1 is random between 0 and ``min(longest, first * 2**(n - 1))`` ("full jitter", which
     spreads many workers best: AWS Architecture Blog, "Exponential Backoff And Jitter", 2015). No new attempt begins
     later than ``deadline`` after the first, or ``unproven`` while the store has never answered: that is more often a
-    wrong address than an outage, and somebody waits for the answer.
+    wrong address than an outage, and somebody waits for the answer. Nor later than that after the store last answered
+    any call: else a run that gave up would insist as long again for each thing that it has to put in order at its end.
     """
 
     first: float = 0.5
@@ -74,6 +75,8 @@ class RetryBackend(Backend):
         self._clock = clock
         self._random = random.Random()  # noqa: S311 - jitter, not a secret
         self._proven = False
+        #: When the call began that failed first since the store last answered.
+        self._away_since: float | None = None
 
     def ensure_location(self) -> None:
         """Create the place that the files live in."""
@@ -131,8 +134,11 @@ class RetryBackend(Backend):
                 result = function()
             except Exception as error:
                 if not self.inner.is_transient(error):
+                    # That, too, was an answer.
+                    self._away_since = None
                     raise
-                delay = self._next_delay(attempt, started)
+                away = self._away_since = started if self._away_since is None else self._away_since
+                delay = self._next_delay(attempt, min(started, away))
                 if delay is None:
                     raise
                 self._report(Retrying(call, error, attempt, delay))
@@ -141,6 +147,7 @@ class RetryBackend(Backend):
                     raise
             else:
                 self._proven = True
+                self._away_since = None
                 return result
 
     def _next_delay(self, attempt: int, started: float) -> float | None:

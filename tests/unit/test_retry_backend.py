@@ -185,3 +185,20 @@ def test_each_retry_is_reported_and_logged(caplog: pytest.LogCaptureFixture) -> 
     assert [record.getMessage() for record in caplog.records] == [
         f"save config: scripted fault; trying again in {time.waits[-1]:.1f} s"
     ]
+
+
+def test_a_store_that_stays_away_is_waited_for_once_and_not_again_by_each_call() -> None:
+    policy = RetryPolicy(deadline=60.0)
+    backend, flaky, time = wrap(policy=policy)
+    backend.save("config", b"content")
+    flaky.faults.extend([Fault("before")] * 1000)
+    began = time.now
+    for call in (lambda: backend.load("config"), lambda: backend.remove("locks/1"), lambda: backend.remove("locks/2")):
+        with pytest.raises(StoreUnavailable):
+            call()
+    assert time.now - began <= policy.deadline
+    # Once it answers, it is worth waiting for again.
+    flaky.faults.clear()
+    assert backend.load("config") == b"content"
+    flaky.faults.extend([Fault("before")] * 3)
+    assert backend.load("config") == b"content"
