@@ -29,7 +29,7 @@ class Pack:
         self.blobs: list[PackedBlob] = []
         self.id: ID = b""
         self.error: BaseException | None = None
-        self._data = bytearray()
+        self._data: bytearray | bytes = bytearray()
 
     @property
     def is_full(self) -> bool:
@@ -41,10 +41,11 @@ class Pack:
         self.blobs.append(PackedBlob(kind, id_, len(self._data), len(sealed), uncompressed))
         self._data += sealed
 
-    def seal(self, key: Key) -> bytearray:
+    def seal(self, key: Key) -> bytes:
         """Append the header, set ``id``, and return the file; done once however often it is called."""
-        if not self.id:
-            self._data += encode_header(self.blobs, key)
+        if not isinstance(self._data, bytes):
+            # A bytearray has room to grow, and the store would copy it: this is the only copy that stays.
+            self._data = b"".join((self._data, encode_header(self.blobs, key)))
             self.id = hash_of(self._data)
         return self._data
 
