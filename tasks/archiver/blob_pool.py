@@ -14,7 +14,7 @@ from tasks.repository.ids import ID
 from tasks.repository.repository import Repository
 
 #: Bytes that may wait for a worker: what bounds the memory of a run, whatever the size of a file.
-IN_FLIGHT: Final = 64 * 1024**2
+IN_FLIGHT: Final = 24 * 1024**2
 
 #: Blobs smaller than this go through one thread, one after the other: storing them is mostly Python, and two threads
 #: only fight for its lock (20,000 files of 4 KB: 82 us of CPU a file on one, 131 us on two [measured]).

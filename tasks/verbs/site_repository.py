@@ -14,6 +14,7 @@ from tasks.backends.s3_options import S3Options
 from tasks.repository.repository import Repository
 from tasks.repository.snapshot_file import Snapshot
 from tasks.verbs.context import Context
+from tasks.verbs.heap import bound_heap
 
 
 class OpenRepository:
@@ -66,6 +67,7 @@ def open_repository(
     ``wait=False`` a ``Locked`` may come only from what is called first that writes (see ``Repository.lock``). Raises
     ``NoRepository``, ``WrongPassword``, ``Locked`` or a ``BackendError``.
     """
+    bound_heap()
     if location:
         place = next(one for one in repository_places(context, site) if one.location == location)
     else:
