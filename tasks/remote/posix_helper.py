@@ -1422,7 +1422,12 @@ def lives(pid):
         return False
     except (OSError, OverflowError):
         return True
-    return True
+    try:
+        with open("/proc/%d/stat" % pid, "rb") as file:
+            # One that has ended stays a zombie until init looks after it.
+            return file.read().rpartition(b")")[2].split()[0] not in (b"Z", b"X")
+    except (OSError, IndexError):
+        return True  # not Linux
 
 
 class Writer:

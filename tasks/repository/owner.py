@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import socket
+from pathlib import Path
 
 
 def user_name() -> str:
@@ -31,4 +32,10 @@ def is_running(pid: int) -> bool:
         return False
     except OSError:
         return True
-    return True
+    try:
+        state = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0]
+    except (OSError, IndexError):
+        # Not Linux.
+        return True
+    # One that has ended stays a zombie until its parent, or init, looks after it.
+    return state not in (b"Z", b"X")
