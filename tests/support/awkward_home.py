@@ -49,12 +49,13 @@ TIMES: Sequence[int] = (
     4_102_444_800 * 10**9 + 999_999_999,
     1_700_000_000_000_000_001,
 )
-#: How long the longest path is, relative to the home; with the prefix of the home it is beyond PATH_MAX (4,096).
+#: How long the longest path is, relative to the home; below a home that has a long path itself it is beyond PATH_MAX
+#: (4,096), where the stock client gives up.
 DEEP = 4_000
 
 
-def make_awkward_home(home: Path) -> None:
-    """Make the tree below ``home``, whose ``Desktop`` is in it too."""
+def make_awkward_home(home: Path, *, deep: int = DEEP) -> None:
+    """Make the tree below ``home``, whose ``Desktop`` is in it too, with a path of ``deep`` bytes."""
     for folder in ("Desktop/names", "Desktop/empty/empty too", "Documents/kinds", "Documents/times"):
         (home / folder).mkdir(parents=True)
     raw = os.fsencode(home)
@@ -64,11 +65,11 @@ def make_awkward_home(home: Path) -> None:
     _links(home)
     _modes(home / "Documents" / "modes")
     _attributes(home / "Documents" / "attributes")
-    make_deep(home / "Documents")
+    make_deep(home / "Documents", deep)
 
 
 def make_deep(folder: Path, length: int = DEEP) -> bytes:
-    """Make folders in folders until the path below ``folder`` is ``length`` bytes long, and return it.
+    """Make folders in folders until the path below ``folder`` is about ``length`` bytes long, and return it.
 
     No system call takes such a path, so it is made step by step from where one stands.
     """
