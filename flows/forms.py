@@ -12,10 +12,13 @@ from typing import Annotated, Any
 
 from pydantic import Field, WithJsonSchema
 
-#: A text field that may stay empty. Without the schema the form asks whether the value is of type "str" or "None".
+#: A text field that may stay empty. Without the schema the form asks whether the value is of type "str" or "None". Its
+#: default must be a text: the server refuses null for a field whose schema has a default and does not name null.
 OptionalText = Annotated[str | None, WithJsonSchema({"type": "string"})]
-#: A date picker that may stay empty.
-OptionalDate = Annotated[date | None, WithJsonSchema({"type": "string", "format": "date"})]
+#: A list of texts that may stay empty; its default must be a list.
+OptionalTexts = Annotated[list[str] | None, WithJsonSchema({"type": "array", "items": {"type": "string"}})]
+#: A day that may stay empty. The form asks for its type first: there is no text that means no day.
+OptionalDate = date | None
 
 
 def asked(title: str, description: str, default: Any = ...) -> Any:
@@ -66,7 +69,7 @@ class RestoreStep(StrEnum):
 
 SITE = asked("School", "The short name of the school, as in the inventory. Example: `north`")
 SITE_HOSTS = asked(
-    "Only these computers", "Leave this empty to save every computer of the school. Example: `lab3-07`", default=None
+    "Only these computers", "Leave this empty to save every computer of the school. Example: `lab3-07`", default=[]
 )
 SITE_REASON = asked(
     "Reason", "Why now; it stands in the name of the run and with each snapshot.", default=SiteReason.NIGHTLY
@@ -80,22 +83,23 @@ REASON = asked(
 
 RESTORE_COMPUTER = asked(
     "Computer the files were on",
-    "The name of the computer whose files shall come back. May be left empty when the teacher has only one computer. "
+    "The name of the computer whose files shall come back. When this is empty, the newest snapshot of any of the "
+    "teacher's computers counts. "
     "Example: `lab3-07`",
-    default=None,
+    default="",
 )
 RESTORE_TEACHER = asked(
     "Teacher",
     "The account name of the teacher whose files shall come back. Leave it empty for everybody on that computer. "
     "Example: `a.ito`",
-    default=None,
+    default="",
 )
 RESTORE_WHAT = asked("What shall come back", "The desktop is what teachers miss most.", default=RestoreWhat.DESKTOP)
 RESTORE_NAME = asked(
     "Folder or pattern",
     "Only for one folder or a pattern. A folder is named from the teacher's home on: `Documents/Class 4b`. A pattern: "
     "`*.docx` finds Word documents in all folders, `Desktop/Exams/*.pdf` those in one.",
-    default=None,
+    default="",
 )
 RESTORE_AS_OF = asked(
     "As of which day",
@@ -111,13 +115,13 @@ RESTORE_WHERE = asked(
 RESTORE_TO = asked(
     "On another computer",
     "The name of the computer that shall get the files, when it is not the one they were on. Example: `lab3-08`",
-    default=None,
+    default="",
 )
 RESTORE_STEP = asked("What to do", "The plan is shown in both cases, before anything is written.", RestoreStep.RESTORE)
 RESTORE_TICKET = asked(
     "Ticket",
     "A number or a note of your own, or nothing. The same request is carried out once; with another ticket it is new.",
-    default=None,
+    default="",
 )
 RESTORE_REPLACE = asked(
     "Newer files to replace",

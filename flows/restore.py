@@ -27,6 +27,7 @@ from flows.forms import (
     UNDO_ID,
     OptionalDate,
     OptionalText,
+    OptionalTexts,
     RestoreStep,
     RestoreWhat,
     RestoreWhere,
@@ -62,7 +63,7 @@ def restore_host(
     where: RestoreWhere = RESTORE_WHERE,
     to_computer: OptionalText = RESTORE_TO,
     step: RestoreStep = RESTORE_STEP,
-    replace_newer: list[str] = RESTORE_REPLACE,
+    replace_newer: OptionalTexts = RESTORE_REPLACE,
     ticket: OptionalText = RESTORE_TICKET,
 ) -> State[Any]:
     """Bring a teacher's files back, as they were saved.
@@ -85,7 +86,7 @@ def restore_host(
             as_of=_end_of(as_of, context, names[0]) if as_of else None,
             mode=_mode(where),
             to_host=to_computer,
-            replace_newer=[text for text in map(_text, replace_newer) if text],
+            replace_newer=[text for text in map(_text, replace_newer or ()) if text],
             request=_text(ticket) or "",
             only_plan=step == RestoreStep.PLAN,
             asked={

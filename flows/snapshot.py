@@ -16,7 +16,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from configs.errors import FirstbellError, InventoryError
 from configs.model import RepositoryPlace
-from flows.forms import HOST, REASON, SITE, SITE_HOSTS, SITE_REASON, SiteReason, SnapshotReason
+from flows.forms import HOST, REASON, SITE, SITE_HOSTS, SITE_REASON, OptionalTexts, SiteReason, SnapshotReason
 from flows.outcome import failed, site_state
 from inventory.select import select
 from tasks import snapshot as tasks_snapshot
@@ -37,9 +37,7 @@ def _site_run_name() -> str:
 
 
 @flow(name="snapshot-site", flow_run_name=_site_run_name, persist_result=False)
-def snapshot_site(
-    site: str = SITE, hosts: list[str] | None = SITE_HOSTS, reason: SiteReason = SITE_REASON
-) -> State[Any]:
+def snapshot_site(site: str = SITE, hosts: OptionalTexts = SITE_HOSTS, reason: SiteReason = SITE_REASON) -> State[Any]:
     """Save the files of the teachers on all computers of a school.
 
     Each computer is saved by itself: one that is switched off does not stop the others. The page `snapshot-<school>`

@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.ssh, pytest.mark.s3, pytest.mark.restic]
 def test_three_at_once_lose_nothing(school: LoopbackSite, tmp_path: Path) -> None:
     homes = {name: tmp_path / name for name in ("left", "right", "stock")}
     for number, (name, home) in enumerate(homes.items()):
-        make_home(home, seed=40 + number // 2, files=60, large_mib=8)  # two of them are alike, but for one file
+        make_home(home, seed=40 + number // 2, files=40, large_mib=4)  # two of them are alike, but for one file
         (home / "Desktop" / "whose.txt").write_text(name)
         school.add_host(name, "a.ito", home)
     with (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,9 @@ from tests.support.command_run import CommandRun, json_lines
 from tests.support.loopback_site import LoopbackSite
 from tests.support.sshd import SshServer, make_key
 from tests.support.teacher_home import make_home
+
+#: An exit code, and the documents that were printed.
+Told = tuple[int, list[dict[str, Any]]]
 
 pytestmark = [pytest.mark.ssh, pytest.mark.s3]
 
@@ -26,7 +30,7 @@ def host(school: LoopbackSite, tmp_path_factory: pytest.TempPathFactory) -> str:
     return "wrong"
 
 
-def told(school: LoopbackSite, *arguments: str, **environment: str | None) -> tuple[int, list[dict[str, Any]]]:
+def told(school: LoopbackSite, *arguments: str, **environment: str | None) -> Told:
     """Run with ``--json`` and return the exit code and what was said."""
     there = {**school.environment(), **environment}
     clean = {name: value for name, value in there.items() if value is not None}
@@ -34,54 +38,59 @@ def told(school: LoopbackSite, *arguments: str, **environment: str | None) -> tu
         return run.wait(), json_lines(run.output)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "environment", "code", "word"),
-    [
-        (("snapshots",), {"FIRSTBELL_PASSWORD": "not this one"}, 12, "password"),
-        (("snapshots",), {"FIRSTBELL_PASSWORD": None}, 1, "FIRSTBELL_PASSWORD"),
-        (("snapshots",), {"FIRSTBELL_S3_SECRET": "not this one"}, 1, "secret key"),
-        (("snapshots",), {"FIRSTBELL_CONFIG": "/nowhere.yaml"}, 1, "/nowhere.yaml"),
-        (("snapshots",), {"FIRSTBELL_INVENTORY": "/nowhere"}, 1, "/nowhere"),
-        (("snapshots",), {"FIRSTBELL_REPOSITORY__LOCATION": "s3://firstbell-north/elsewhere"}, 10, "no repository"),
-        (("snapshots", "--debug"), {"FIRSTBELL_PASSWORD": "not this one"}, 12, "password"),
-        (("snapshot", "rong"), {}, 1, "rong"),
-        (("init", "nort"), {}, 1, "nort"),
-        (("init", "north"), {}, 1, "already"),
-        (("ls", "wrong", "/nowhere"), {}, 1, "/nowhere"),
-        (("restore", "wrong", "--yes", "--as-of", "2001-01-01"), {}, 1, "that old"),
-        (("restore", "wrong", "--yes", "--as-of", "monday"), {}, 1, "monday"),
-        (("undo", "wrong", "--yes"), {}, 1, "nothing was restored"),
-    ],
+#: What is asked, in which environment: the exit code, and a word of the message.
+WRONG: Sequence[tuple[tuple[str, ...], dict[str, str | None], int, str]] = (
+    (("snapshots",), {"FIRSTBELL_PASSWORD": "not this one"}, 12, "password"),
+    (("snapshots",), {"FIRSTBELL_PASSWORD": None}, 1, "FIRSTBELL_PASSWORD"),
+    (("snapshots",), {"FIRSTBELL_S3_SECRET": "not this one"}, 1, "secret key"),
+    (("snapshots",), {"FIRSTBELL_CONFIG": "/nowhere.yaml"}, 1, "/nowhere.yaml"),
+    (("snapshots",), {"FIRSTBELL_INVENTORY": "/nowhere"}, 1, "/nowhere"),
+    (("snapshots",), {"FIRSTBELL_REPOSITORY__LOCATION": "s3://firstbell-north/elsewhere"}, 10, "no repository"),
+    (("snapshots", "--debug"), {"FIRSTBELL_PASSWORD": "not this one"}, 12, "password"),
+    (("snapshot", "rong"), {}, 1, "rong"),
+    (("init", "nort"), {}, 1, "nort"),
+    (("init", "north"), {}, 1, "already"),
+    (("ls", "wrong", "/nowhere"), {}, 1, "/nowhere"),
+    (("restore", "wrong", "--yes", "--as-of", "2001-01-01"), {}, 1, "that old"),
+    (("restore", "wrong", "--yes", "--as-of", "monday"), {}, 1, "monday"),
+    (("undo", "wrong", "--yes"), {}, 1, "nothing was restored"),
 )
-def test_an_error_says_what_and_how_to_mend_it(
-    school: LoopbackSite, host: str, arguments: Sequence[str], environment: dict[str, str | None], code: int, word: str
-) -> None:
-    got, lines = told(school, *arguments, **environment)
-    assert got == code
-    error = next(line for line in lines if line["type"] == "error")
-    assert word in error["message"]
-    assert error["hint"] or word == "nothing was restored"
+#: What is asked, and the exit code.
+RIGHT: Sequence[tuple[tuple[str, ...], int]] = (
+    (("inventory",), 0),
+    (("inventory", "explain", "wrong"), 0),
+    (("snapshots", "wrong"), 0),
+    (("ls", "wrong", "-r"), 0),
+    (("find", "*.txt", "--host", "wrong"), 0),
+    (("find", "nothing like it"), 1),
+    (("doctor", "wrong"), 0),
+    (("restore", "wrong", "--plan"), 0),
+    (("restore", "wrong", "*.none", "--yes"), 3),
+    (("forget", "--dry-run"), 0),
+)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "code"),
-    [
-        (("inventory",), 0),
-        (("inventory", "explain", "wrong"), 0),
-        (("snapshots", "wrong"), 0),
-        (("ls", "wrong", "-r"), 0),
-        (("find", "*.txt", "--host", "wrong"), 0),
-        (("find", "nothing like it"), 1),
-        (("doctor", "wrong"), 0),
-        (("restore", "wrong", "--plan"), 0),
-        (("restore", "wrong", "*.none", "--yes"), 3),
-        (("forget", "--dry-run"), 0),
-    ],
-)
-def test_every_verb_speaks_json(school: LoopbackSite, host: str, arguments: Sequence[str], code: int) -> None:
-    got, lines = told(school, *arguments)
-    assert got == code
-    assert bool(lines) == (arguments[:2] != ("find", "nothing like it"))
+def side_by_side(school: LoopbackSite, asked: Sequence[tuple[tuple[str, ...], dict[str, str | None]]]) -> list[Told]:
+    """Ask a few at once: most of the time goes into starting up."""
+    with ThreadPoolExecutor(3) as pool:
+        return list(pool.map(lambda one: told(school, *one[0], **one[1]), asked))
+
+
+def test_an_error_says_what_and_how_to_mend_it(school: LoopbackSite, host: str) -> None:
+    answers = side_by_side(school, [(arguments, environment) for arguments, environment, _, _ in WRONG])
+    for (arguments, _, code, word), (got, lines) in zip(WRONG, answers, strict=True):
+        assert got == code, arguments
+        error = next(line for line in lines if line["type"] == "error")
+        assert word in error["message"], arguments
+        assert error["hint"] or word == "nothing was restored", arguments
+
+
+def test_every_verb_speaks_json(school: LoopbackSite, host: str) -> None:
+    for (arguments, code), (got, lines) in zip(
+        RIGHT, side_by_side(school, [(one, {}) for one, _ in RIGHT]), strict=True
+    ):
+        assert got == code, arguments
+        assert bool(lines) == (arguments != ("find", "nothing like it")), arguments
 
 
 def test_a_run_without_anybody_to_confirm_is_wrong_usage(school: LoopbackSite, host: str) -> None:

@@ -72,7 +72,7 @@ class PrefectStack:
         deadline = time.monotonic() + timeout
         while True:
             with contextlib.suppress(urllib.error.URLError, ConnectionError, TimeoutError):
-                self._call("GET", "/health")
+                self.call("GET", "/health")
                 return
             if self._processes[0].poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"the Prefect server did not start:\n{self.log('server')[-3000:]}")
@@ -103,11 +103,11 @@ class PrefectStack:
 
     def run_deployment(self, name: str, parameters: Mapping[str, Any], timeout: float = 300.0) -> dict[str, Any]:
         """Start a deployment, wait until its run has ended, and return the final state as the API tells it."""
-        found = self._call("GET", f"/deployments/name/{name}")
-        run = self._call("POST", f"/deployments/{found['id']}/create_flow_run", {"parameters": dict(parameters)})
+        found = self.call("GET", f"/deployments/name/{name}")
+        run = self.call("POST", f"/deployments/{found['id']}/create_flow_run", {"parameters": dict(parameters)})
         deadline = time.monotonic() + timeout
         while True:
-            state: dict[str, Any] = self._call("GET", f"/flow_runs/{run['id']}")["state"]
+            state: dict[str, Any] = self.call("GET", f"/flow_runs/{run['id']}")["state"]
             if state["type"] in {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}:
                 return state
             if time.monotonic() > deadline:
@@ -116,7 +116,7 @@ class PrefectStack:
                 )
             time.sleep(0.25)
 
-    def _call(self, method: str, path: str, body: Any = None) -> Any:
+    def call(self, method: str, path: str, body: Any = None) -> Any:
         request = urllib.request.Request(
             self.api_url + path,
             method=method,

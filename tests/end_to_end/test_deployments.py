@@ -1,0 +1,70 @@
+"""What a school runs: ``prefect deploy --all``, a worker, and runs that are started and cancelled from outside."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.loopback_site import LoopbackSite
+from tests.support.prefect_stack import PrefectStack
+
+pytestmark = [pytest.mark.prefect, pytest.mark.restic]
+
+
+@pytest.fixture(scope="module")
+def worker(prefect_stack: PrefectStack) -> PrefectStack:
+    """The server with every deployment of ``prefect.yaml`` and a process worker; both end with the server."""
+    prefect_stack.deploy()
+    prefect_stack.start_worker()
+    return prefect_stack
+
+
+@pytest.fixture
+def silent_port() -> Iterator[int]:
+    """A port on which somebody accepts a connection and then says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def test_all_is_deployed_and_a_worker_saves_a_computer(worker: PrefectStack, school: LoopbackSite, home: Path) -> None:
+    deployed = worker.call("POST", "/deployments/filter", {"limit": 100})
+    assert {one["name"] for one in deployed} >= {"before-reimage", "restore-request", "nightly-north", "nightly-south"}
+    for one in deployed:
+        assert one["pull_steps"] in (None, []), one["name"]
+        assert "path" not in one or one["path"] in (None, ".", ""), one["name"]
+    state = worker.run_deployment("snapshot-now/before-reimage", {"host": "lab3-07", "reason": "before reimage"})
+    assert (state["type"], state["name"]) == ("COMPLETED", "Completed"), state["message"]
+    assert state["message"].startswith("lab3-07: saved, ")
+    # What a form sends for fields that were left empty.
+    state = worker.run_deployment(
+        "restore-request/restore-request",
+        {"computer": "lab3-07", "teacher": "", "name": "", "as_of": None, "step": "only show what would happen"},
+    )
+    assert state["type"] == "COMPLETED", state["message"]
+
+
+def test_a_cancelled_run_gives_its_lock_back(
+    worker: PrefectStack, school: LoopbackSite, home: Path, silent_port: int
+) -> None:
+    school.add_host("lab3-07", "a.ito", home, port=silent_port, transport="ssh")
+    deployment = worker.call("GET", "/deployments/name/snapshot-now/before-reimage")
+    run = worker.call("POST", f"/deployments/{deployment['id']}/create_flow_run", {"parameters": {"host": "lab3-07"}})
+    _wait_for(lambda: school.restic("list", "locks").stdout, "the run to lock the repository")
+    cancelling: dict[str, Any] = {"state": {"type": "CANCELLING", "name": "Cancelling"}}
+    worker.call("POST", f"/flow_runs/{run['id']}/set_state", cancelling)
+    _wait_for(
+        lambda: worker.call("GET", f"/flow_runs/{run['id']}")["state"]["type"] == "CANCELLED", "the run to be cancelled"
+    )
+    assert school.restic("list", "locks").stdout == ""
+
+
+def _wait_for(condition: Any, what: str, timeout: float = 60.0) -> None:
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {timeout:.0f} s for {what}"
+        time.sleep(0.2)
