@@ -325,7 +325,8 @@ def test_a_stopped_run_ends_its_hosts_before_it_gives_the_lock_back(
             stopping.wait(30)
 
     context = load_context()
-    (home / "Documents" / "large").write_bytes(secrets.token_bytes(8 << 20))
+    # More than what may be under way between the host and us.
+    (home / "Documents" / "large").write_bytes(secrets.token_bytes(128 << 20))
 
     def work() -> None:
         shared = snapshot._SHARED.get()
