@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final
 
@@ -34,6 +35,8 @@ _TIME: Final = re.compile(
     r"(-?\d{4,})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:[.,](\d{1,9})\d*)?(?:Z|([+-])(\d\d):(\d\d))", re.ASCII
 )
 _NANO: Final = 1_000_000_000
+#: 1970 in UTC, as the times that end in Z are read: without a zone, for subtracting is quicker so.
+_EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001
 
 
 def string(text: str) -> str:
@@ -120,13 +123,20 @@ def time(nanoseconds: int) -> str:
 
 def parse_time(text: str) -> int:
     """Return ns since 1970 UTC of an RFC 3339 time. Raises ``ValueError``."""
-    # The form that every tree has by the thousand, by slices: the pattern costs three times as much.
-    if text[-1:] == "Z" and text[10:11] == "T" and (len(text) == 20 or text[19] == "."):
+    # The form that every tree has by the thousand, by slices: the pattern costs several times as much.
+    fraction = text[20:-1]
+    if (
+        (text[19:] == "Z" or (text[19:20] == "." and text[-1] == "Z" and fraction.isdecimal() and fraction.isascii()))
+        and text[4] == text[7] == "-"
+        and text[10] == "T"
+    ):
         try:
-            seconds = _days_of(text[:10]) * 86400 + int(text[11:13]) * 3600 + int(text[14:16]) * 60 + int(text[17:19])
-            return seconds * _NANO + (int(text[20:-1].ljust(9, "0")[:9]) if len(text) > 20 else 0)
-        except (KeyError, ValueError):
+            past = datetime.fromisoformat(text[:19]) - _EPOCH
+        except ValueError:
             pass
+        else:
+            nanoseconds = int(fraction.ljust(9, "0")[:9]) if fraction else 0
+            return (past.days * 86400 + past.seconds) * _NANO + nanoseconds
     found = _TIME.fullmatch(text)
     if not found:
         raise ValueError(f"not a time: {text!r}")
@@ -136,11 +146,6 @@ def parse_time(text: str) -> int:
         offset = int(off_hour) * 3600 + int(off_minute) * 60
         seconds += offset if sign == "-" else -offset
     return seconds * _NANO + int((fraction or "0").ljust(9, "0"))
-
-
-@lru_cache(maxsize=4096)
-def _days_of(date: str) -> int:
-    return _days(int(date[:4]), int(date[5:7]), int(date[8:10]))
 
 
 @lru_cache(maxsize=4096)

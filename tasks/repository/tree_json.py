@@ -140,6 +140,6 @@ def _decode(data: dict[str, Any]) -> Node:
         node.xattrs = tuple((pair["name"], b64decode(pair["value"] or "")) for pair in xattrs)
     if attributes := get("generic_attributes"):
         node.generic_attributes = attributes
-    if unknown := data.keys() - _KNOWN:
-        node.extra = {key: item for key, item in data.items() if key in unknown}
+    if not _KNOWN.issuperset(data):
+        node.extra = {key: item for key, item in data.items() if key not in _KNOWN}
     return node

@@ -115,7 +115,21 @@ def test_times_of_other_zones_are_read(text: str, nanoseconds: int) -> None:
     assert gojson.parse_time(text) == nanoseconds
 
 
-@pytest.mark.parametrize("text", ["", "2026-08-24", "2026-13-01T00:00:00Z", "2026-08-24T09:00:00", "yesterday"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "2026-08-24",
+        "2026-13-01T00:00:00Z",
+        "2026-W34-1T00:00:00Z",
+        "2026-08-24T09:00:00",
+        "2026-08-24T09:00:00.Z",
+        "2026-08-24T09:00:00.-1Z",
+        "2026-08-24T09:00:00.1_0Z",
+        "2026-08-24T09:00:00Z5Z",
+        "yesterday",
+    ],
+)
 def test_what_is_no_time_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"no such day|not a time"):
         gojson.parse_time(text)
