@@ -124,7 +124,16 @@ def _make_session(options: S3Options) -> boto3.session.Session:
 @functools.cache
 def _loader() -> botocore.loaders.Loader:
     """Return the reader of botocore's service descriptions, which keeps them: 0.03 s per further client, not 0.1 s."""
-    return botocore.loaders.create_loader()
+    return _Loader()
+
+
+class _Loader(botocore.loaders.Loader):
+    """Knows services by the names of their folders: a look into each of 400 cost a fifth of what a client costs."""
+
+    def list_available_services(self, type_name: str) -> list[str]:
+        """Return the services that may have a description; loading one that has none is an error of its own."""
+        folders = [Path(path) for path in self.search_paths]
+        return sorted({entry.name for folder in folders if folder.is_dir() for entry in folder.iterdir()})
 
 
 def _make_client(
