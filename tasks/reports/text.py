@@ -58,6 +58,12 @@ class TextReporter:
 
     def __call__(self, event: Event) -> None:
         """Take one event."""
+        if isinstance(event, FileSaved) and (event.unchanged or not self._verbose):
+            # Nothing to say and nothing to add up, thousands of times a second; Progress has the sums.
+            if self._tty:
+                with self._lock:
+                    self._redraw(force=False)
+            return
         with self._lock:
             self._tally.add(event)
             line = self._line_for(event)
@@ -105,7 +111,7 @@ class TextReporter:
                 return f"{event.host}  {show_text(event.message)}" if event.host else show_text(event.message)
             case ItemSkipped() if self._verbose:
                 return f"{event.host}  - {show_path(event.path)}  ({wording(event.reason).short})"
-            case FileSaved() if self._verbose and not event.unchanged:
+            case FileSaved():
                 return f"{event.host}  + {show_path(event.path)}  {size(event.size)}"
             case _:
                 return ""
