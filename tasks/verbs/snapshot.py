@@ -232,18 +232,28 @@ class _Tally:
         self.people = [PersonResult(person) for person in people]
         self._homes = [(entry.person.home + b"/", entry, _shown_folders(entry.person)) for entry in self.people]
         self._report = report
+        #: The folder of the last file, and where it counts: most files follow one of the same folder.
+        self._folder = b""
+        self._place: tuple[PersonResult, str] | None = None
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, FileSaved):
-            for home, entry, folders in self._homes:
-                if event.path.startswith(home):
-                    entry.files += 1
-                    entry.bytes += event.size
-                    name = next((name for path, name in folders if event.path.startswith(path)), "Everything else")
-                    files, size = entry.folders.get(name, (0, 0))
-                    entry.folders[name] = (files + 1, size + event.size)
-                    break
+            folder = event.path[: event.path.rfind(b"/") + 1]
+            if folder != self._folder:
+                self._folder, self._place = folder, self._place_of(folder)
+            if self._place is not None:
+                entry, name = self._place
+                entry.files += 1
+                entry.bytes += event.size
+                files, size = entry.folders.get(name, (0, 0))
+                entry.folders[name] = (files + 1, size + event.size)
         self._report(event)
+
+    def _place_of(self, folder: bytes) -> tuple[PersonResult, str] | None:
+        for home, entry, folders in self._homes:
+            if folder.startswith(home):
+                return entry, next((name for path, name in folders if folder.startswith(path)), "Everything else")
+        return None
 
     def take_skips(self, skips: tuple[Skipped, ...]) -> None:
         for skip in skips:
