@@ -7,6 +7,8 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 partly done (something was left o
 from __future__ import annotations
 
 import argparse
+import atexit
+import gc
 import json
 import os
 import sys
@@ -48,6 +50,8 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
+    if argv is None:
+        _mind_short_lives()
     parser = build_parser()
     arguments = parser.parse_args(argv)
     for name, default in (("config", None), ("inventory", None), ("json", False), ("debug", False)):
@@ -78,6 +82,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     return code
+
+
+def _mind_short_lives() -> None:
+    """Collect cyclic garbage less often, and not once more when the process ends: that took a tenth of a short run."""
+    gc.set_threshold(50_000, 20, 20)
+    atexit.register(gc.freeze)
 
 
 def _tell(error: FirstbellError, *, as_json: bool) -> None:
