@@ -159,7 +159,9 @@ def _final(state: State[Any]) -> State[Any]:
 
 def _planned(outcome: RestoreOutcome) -> str:
     plan: RestorePlan | None = outcome.plan
-    if plan is None or not plan.writes:
+    if plan is None:
+        return f"{outcome.message}. To have it restored again, fill in another 'Ticket'."
+    if not plan.writes:
         return outcome.message
     parts = [f"{count_of(plan.writes, 'item')} to write, {plain_size(plan.bytes)}"]
     parts += [f"{count:,} {action.replace('-', ' ')}" for action, count in held_back(plan)]

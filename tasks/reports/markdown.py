@@ -41,7 +41,8 @@ def site_page(report: SiteReport, zone: tzinfo) -> str:
 
 def _problem(host: HostReport) -> str:
     text = f"- **{md(host.host)}**: {md(host.what_happened) or 'not everything was saved'}"
-    return f"{text}. **{md(host.what_to_do)}**" if host.what_to_do else text
+    cure = host.what_to_do
+    return f"{text}. **{md(cure[0].upper() + cure[1:])}**" if cure else text
 
 
 def _site_row(host: HostReport) -> tuple[str, ...]:

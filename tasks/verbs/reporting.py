@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from configs.errors import FirstbellError
+from tasks.policy.snapshot_state import SnapshotState
 from tasks.reports.model import FolderSaved, HostReport, State, TeacherPage, group_skips
 from tasks.repository.ids import short
 from tasks.verbs.snapshot import HostSnapshot, PersonResult
@@ -39,8 +40,14 @@ def failed_report(host: str, error: FirstbellError, *, seconds: float = 0.0) -> 
 def _page(run: HostSnapshot, entry: PersonResult, rules: dict[str, str], taken: datetime | None) -> TeacherPage:
     groups = group_skips(entry.skips, rules)
     unacknowledged = any(not group.acknowledged for group in groups)
-    # A host is partial as soon as one of its people is; each page tells only of its own person.
-    state: State = "partial" if unacknowledged else "complete-with-acknowledged-skips" if groups else "complete"
+    # A host is partial as soon as one of its people is; each page tells only of its own person. When no skip explains
+    # it, a folder such as a Desktop gave nothing: then no page may say that there is nothing to do.
+    unexplained = run.result.state is SnapshotState.PARTIAL and not any(
+        not group.acknowledged for group in group_skips(run.result.skips, rules, keep=0)
+    )
+    state: State = (
+        "partial" if unacknowledged or unexplained else "complete-with-acknowledged-skips" if groups else "complete"
+    )
     return TeacherPage(
         host=run.host,
         name=entry.person.name,

@@ -122,6 +122,20 @@ def test_no_repository_is_one_failure_with_its_cure(
     assert task_runs_of(state) == {}
 
 
+def test_a_desktop_that_gave_nothing_is_told_to_its_teacher(
+    prefect: PrefectStack, school: LoopbackSite, home: Path
+) -> None:
+    from flows.snapshot import snapshot_host
+
+    (home / "Desktop" / "marks.xlsx").write_text("x")
+    school.add_host("lab3-07", "a.ito", home, exclude=["~/Desktop/"])
+    state = run(snapshot_host, host="lab3-07")
+    assert state.name == "PartlyDone", state.message
+    page = artifacts_of(state)["teacher-lab3-07-a-ito"].data
+    assert "nothing to do" not in page.split("##")[0]
+    assert "Please tell the IT desk" in page
+
+
 def test_a_mistyped_name_is_told_with_the_nearest(prefect: PrefectStack, home: Path) -> None:
     from flows.snapshot import snapshot_host, snapshot_site
 
