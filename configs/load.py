@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from configs.errors import ConfigError
-from configs.location import location_problem
+from configs.location import bucket_of, location_problem, overlap
 from configs.model import AppConfig
 from configs.overrides import apply_overrides
 from configs.problems import Problem, did_you_mean, problems_of, render
@@ -70,6 +70,7 @@ def check_consistency(config: AppConfig) -> list[Problem]:
         *_pattern_problems(config),
         *_site_problems(config),
         *_shared_repository_problems(config),
+        *_spool_problems(config),
     ]
 
 
@@ -109,6 +110,7 @@ def _named_by(origins: Mapping[tuple[str, ...], str], path: tuple[str, ...]) -> 
 def _patterns(config: AppConfig) -> Iterator[tuple[str, str | None, tuple[str, ...]]]:
     yield "repository.location", config.repository.location, _SITE_KEYS
     yield "repository.password", config.repository.password, _SITE_KEYS
+    yield "spool.location", config.spool.location, ("site",)
     for name, site in config.sites.items():
         yield f"sites.{name}.repository.location", site.repository.location, _SITE_KEYS
         yield f"sites.{name}.repository.password", site.repository.password, _SITE_KEYS
@@ -182,3 +184,30 @@ def _is_time_zone(name: str) -> bool:
     except (KeyError, ValueError, OSError):
         return False
     return True
+
+
+def _spool_problems(config: AppConfig) -> Iterator[Problem]:
+    """Yield why the spool is none. What is left in it is removed, so it must hold nothing else."""
+    pattern = config.spool.location
+    if pattern is None or not set(placeholders(pattern)) <= {"site"}:
+        return
+    location = expand(pattern, {"site": "site"})
+    if bucket_of(location) is None:
+        text = f"'{pattern}' is no place in a bucket, and computers can only reach one; write 's3://bucket/prefix'"
+        yield Problem("spool.location", text)
+        return
+    if wrong := location_problem(location):
+        yield Problem("spool.location", wrong)
+    for name in config.sites or ("site",):
+        spool = expand(pattern, {"site": name})
+        for other in config.sites or ("site",):
+            repository = config.site(other).repository.location or config.repository.location
+            if repository is None or not set(placeholders(repository)) <= set(_SITE_KEYS):
+                continue
+            known = {"site": other, "group": "group", "host": "host"}
+            # A placeholder may become anything, so what stands before the first one of these counts.
+            place = expand(repository.partition("{group}")[0].partition("{host}")[0], known)
+            if overlap(spool, place):
+                text = f"this is where the repository {repository} lies; the spool needs a place of its own"
+                yield Problem("spool.location", text)
+                return

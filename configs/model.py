@@ -15,6 +15,7 @@ from configs.base import Model
 from configs.duration import Duration
 from configs.errors import ConfigError
 from configs.folders import check_exclude, check_folder, text_or_advice
+from configs.location import check_endpoint, check_proxy
 from configs.values import DurationText, Name, SecretReference, Size, expand
 
 #: Where the repository lies unless the configuration says otherwise: one bucket per school.
@@ -26,6 +27,8 @@ _LIMITS = frozenset({"max_file_size", "virtual_machines_over"})
 Folder = Annotated[str, BeforeValidator(text_or_advice), AfterValidator(check_folder)]
 Exclude = Annotated[str, AfterValidator(check_exclude)]
 Count = Annotated[int, Field(ge=0)]
+EndpointUrl = Annotated[str, AfterValidator(check_endpoint)]
+Proxy = Annotated[str, AfterValidator(check_proxy)]
 
 
 class RepositoryConfig(Model):
@@ -82,6 +85,41 @@ class S3Config(Model):
     )
     connections: Annotated[int, Field(ge=1, le=64)] = Field(
         default=8, description="How many connections to the store one run keeps open.", examples=[8]
+    )
+
+
+class SpoolConfig(Model):
+    """Where Windows computers put what they are asked for, for the minutes until the worker has taken it.
+
+    Only for hosts over WinRM. What lies there is sealed with a key that no other run has, the computer gets no
+    credential, only addresses that expire; without a spool everything goes through WinRM itself, which is slow.
+    """
+
+    location: str | None = Field(
+        default=None,
+        description=(
+            "A place in a bucket that holds nothing else: `s3://bucket/prefix`. `{site}` is filled in. It is reached "
+            "as `s3` says. `null` means that there is none."
+        ),
+        examples=["s3://firstbell-spool/{site}"],
+    )
+    url_minutes: Annotated[int, Field(ge=1, le=1440)] = Field(
+        default=15,
+        description="For how long an address that a computer gets is good. Slow lines need longer than fast ones.",
+        examples=[15],
+    )
+    public_endpoint: EndpointUrl | None = Field(
+        default=None,
+        description="Address under which the computers reach the store, when it is not the one the worker uses.",
+        examples=["https://s3.school.example:9000"],
+    )
+    proxy: Proxy | None = Field(
+        default=None,
+        description=(
+            "The proxy that the computers take to the store: its address, or `system` for what Windows is set to. "
+            "`null` means that they reach it directly."
+        ),
+        examples=["system", "http://proxy.school.example:3128"],
     )
 
 
@@ -222,6 +260,9 @@ class AppConfig(Model):
         default=RepositoryConfig(), description="Where the snapshots are stored, and how."
     )
     s3: S3Config = Field(default=S3Config(), description="How to reach the S3 store.")
+    spool: SpoolConfig = Field(
+        default=SpoolConfig(), description="Where Windows computers over WinRM put what they are asked for."
+    )
     snapshot: SnapshotConfig = Field(default=SnapshotConfig(), description="What a snapshot takes along.")
     retention: RetentionConfig = Field(default=RetentionConfig(), description="Which snapshots are kept.")
     sites: Mapping[Name, SiteConfig] = Field(
@@ -250,6 +291,10 @@ class AppConfig(Model):
             )
         names = {"site": site, "group": group, "host": host}
         return RepositoryPlace(_filled(pattern, names), _filled(own.password or self.repository.password, names))
+
+    def spool_for(self, site: str) -> str | None:
+        """Return the location of the spool of a site, or None when there is none."""
+        return _filled(self.spool.location, {"site": site}) if self.spool.location else None
 
     def snapshot_for(self, site: str) -> SnapshotConfig:
         """Return what a snapshot of this site takes along: the site's values over the common ones, excludes joined."""

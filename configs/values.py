@@ -135,4 +135,7 @@ def size_text(size: int) -> str:
 
 def _item(value: Any) -> str:
     text = text_of(value)
-    return text if not isinstance(value, str) or _PLAIN.fullmatch(text) else f'"{text}"'
+    if not isinstance(value, str) or _PLAIN.fullmatch(text):
+        return text
+    # within double quotes a backslash would mean something to YAML
+    return f"'{text}'" if "\\" in text else f'"{text}"'

@@ -145,6 +145,8 @@ def _syntax_problem(error: yaml.YAMLError, text: str) -> Problem:
     what = getattr(error, "problem", None) or getattr(error, "reason", None) or "unreadable"
     if "'\\t'" in what:
         what = "a tab stands where YAML wants spaces"
+    elif "unknown escape character" in what or "expected escape sequence" in what:
+        what = "a '\\' within double quotes; put a Windows path into single quotes, or write it without quotes"
     elif what == "mapping values are not allowed here":
         what = "a ':' that does not belong here; put a text that contains ': ' into quotes"
     elif (

@@ -28,6 +28,12 @@ _STARTER = """\
 user: firstbell
 become: sudo
 """
+_STARTER_WINRM = """
+# How it logs in to Windows computers. The reference says where the password stands, here a variable of the environment.
+winrm:
+  auth: ntlm
+  password: env:FIRSTBELL_WINRM_PASSWORD
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +128,17 @@ def import_csv(path: Path, folder: Path, *, write: bool, site: str | None = None
     for room, sites in rooms_in_several_sites(sheet.hosts.values()).items():
         sheet.notes.append(f"group '{room}' holds rooms of {', '.join(sites)}; select with --site as well")
     texts = _texts(plan, folder)
+    over_winrm = any(one.get("transport") == "winrm" for file in plan.changed.values() for one in file.values())
     if texts and not plan.entries.has_defaults:
-        texts = {folder / "defaults.yaml": _STARTER, **texts}
+        texts = {folder / "defaults.yaml": _STARTER + (_STARTER_WINRM if over_winrm else ""), **texts}
         sheet.notes.append("defaults.yaml is new: check the account 'firstbell' that it names")
+        if over_winrm:
+            sheet.notes.append("and where it says that the password for Windows computers stands")
+    elif over_winrm and not plan.entries.mentions("winrm"):
+        raise InventoryError(
+            "the sheet has Windows computers, and the inventory does not say how to log in to them",
+            hint="Add to defaults.yaml a section 'winrm:' with 'password'; docs/configuration.md shows all its keys.",
+        )
     _check_result(texts, folder)
     if write:
         _write(texts)
@@ -182,9 +196,11 @@ def _merge(host: SheetHost, plan: _Plan, folder: Path, site: str | None) -> Chan
             after["site"] = own_site
     if groups:
         after["groups"] = groups
-    for key in ("address", "platform", "notes"):
+    for key in ("address", "platform", "transport", "port", "notes"):
         if getattr(host, key):
             after[key] = getattr(host, key)
+    if host.platform == "windows" and not host.transport and not plan.entries.says("transport", name.casefold()):
+        after["transport"] = "winrm"
     if host.teachers and set(host.teachers) != set(after.get("teachers") or ()):
         after["teachers"] = host.teachers
     if before is not None and after == before:

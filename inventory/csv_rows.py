@@ -30,7 +30,9 @@ _LINUX = (
     "centos",
 )
 _MACOS = ("mac", "os x", "osx", "darwin")
-_UNSUPPORTED: Final = ("windows", "win", "chrome", "ipad", "ios", "android")
+_WINDOWS = ("windows", "win")
+_UNSUPPORTED: Final = ("chrome", "ipad", "ios", "android")
+_TRANSPORTS: Final = {"ssh": "ssh", "openssh": "ssh", "winrm": "winrm", "wsman": "winrm", "local": "local"}
 
 
 @dataclass
@@ -43,6 +45,8 @@ class SheetHost:
     site: str = ""
     room: str = ""
     platform: str = ""
+    transport: str = ""
+    port: str = ""
     notes: str = ""
     teachers: list[str] = field(default_factory=list)
 
@@ -114,6 +118,10 @@ def _host(row: TableRow, sheet: Sheet) -> tuple[SheetHost | None, list[str]]:
     address = cells.get("address", "")
     if address and _ADDRESS.fullmatch(address) is None:
         problems.append(f"'{address}' is no address")
+    transport = _transport(cells.get("transport", ""), problems)
+    port = cells.get("port", "")
+    if port and not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+        problems.append(f"'{port}' is no port; write a number from 1 to 65535, or nothing")
     for key in ("site", "room"):
         if key in cells and not slug(cells[key]):
             problems.append(f"'{cells[key]}' has no letter or digit to name a {key} by")
@@ -125,9 +133,20 @@ def _host(row: TableRow, sheet: Sheet) -> tuple[SheetHost | None, list[str]]:
         cells.get("site", ""),
         cells.get("room", ""),
         platform,
+        transport,
+        port,
         cells.get("notes", ""),
         teachers,
     ), problems
+
+
+def _transport(text: str, problems: list[str]) -> str:
+    """Return what the cell names, ``WinRM over HTTPS`` too; nothing for an empty one."""
+    words = re.findall(r"[a-z]+", text.casefold())
+    found = next((_TRANSPORTS[word] for word in words if word in _TRANSPORTS), "")
+    if text and not found:
+        problems.append(f"unknown transport '{text}'; write ssh, winrm or nothing")
+    return found
 
 
 def _platform(text: str) -> tuple[str, str]:
@@ -141,7 +160,9 @@ def _platform(text: str) -> tuple[str, str]:
         return "none", f"firstbell cannot snapshot {text} yet"
     if any(word in folded for word in _MACOS):
         return "macos", ""
-    return "", f"unknown operating system '{text}'; write linux, macos or nothing"
+    if any(re.search(rf"\b{word}", folded) for word in _WINDOWS):
+        return "windows", ""
+    return "", f"unknown operating system '{text}'; write linux, macos, windows or nothing"
 
 
 def _teachers(cell: str, line: int, sheet: Sheet, problems: list[str]) -> list[str]:
@@ -163,7 +184,7 @@ def _teachers(cell: str, line: int, sheet: Sheet, problems: list[str]) -> list[s
 
 
 def _join(first: SheetHost, other: SheetHost, sheet: Sheet) -> None:
-    for key in ("address", "site", "room", "platform", "notes"):
+    for key in ("address", "site", "room", "platform", "transport", "port", "notes"):
         old, new = getattr(first, key), getattr(other, key)
         if old and new and old != new and key != "notes":
             sheet.problems.append(

@@ -27,6 +27,8 @@ HEADERS: Final[Mapping[str, tuple[str, ...]]] = {
     "site": ("site", "school", "school name", "campus"),
     "room": ("room", "room number", "room name", "lab", "classroom", "location"),
     "platform": ("os", "operating system", "platform", "system"),
+    "transport": ("transport", "protocol", "connection", "connection type", "remote access", "access"),
+    "port": ("port", "port number"),
     "teachers": (
         "teachers", "teacher", "teacher account", "teacher login", "login", "login name", "username", "user name",
         "users", "user", "account", "accounts",

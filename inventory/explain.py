@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from configs.values import text_of
-from inventory.model import Host, Inventory, JumpHost, SshAccess
+from inventory.model import Host, Inventory, JumpHost, SshAccess, WinRmAccess
 
 _BUILT_IN = "built in"
+#: Of the ways to log in, the one that the host's transport uses is shown.
+_SECTIONS: dict[str, type[SshAccess] | type[WinRmAccess]] = {"ssh": SshAccess, "winrm": WinRmAccess}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +31,14 @@ def explain(inventory: Inventory, name: str) -> tuple[Row, ...]:
     host = inventory.host(name)
     rows = [Row("name", host.name, "")]
     for key in Host.model_fields:
-        if key in {"name", "sources", "ssh"}:
+        if key in {"name", "sources", *_SECTIONS} or (key == "shadow_copy" and host.platform in ("linux", "macos")):
             continue
         source = host.sources.get(key, "the host's name" if key == "address" else _BUILT_IN)
         rows.append(Row(key, _text(getattr(host, key)), source))
-    for key in SshAccess.model_fields:
-        value = getattr(host.ssh, key)
-        rows.append(Row(f"ssh.{key}", _text(value), host.sources.get(f"ssh.{key}", _BUILT_IN)))
+    name = "winrm" if host.transport == "winrm" else "ssh"
+    for key in _SECTIONS[name].model_fields:
+        value = getattr(getattr(host, name), key)
+        rows.append(Row(f"{name}.{key}", _text(value), host.sources.get(f"{name}.{key}", _BUILT_IN)))
     return tuple(rows)
 
 

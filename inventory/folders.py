@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import re
 
-from configs.folders import check_exclude, check_folder, text_or_advice
+from configs.folders import check_exclude, check_folder, portable_path, text_or_advice
 
 __all__ = [
     "check_account",
     "check_address",
     "check_exclude",
+    "check_fingerprint",
     "check_folder",
     "check_home",
     "check_key_file",
+    "check_worker_file",
     "text_or_advice",
 ]
 
@@ -46,15 +49,16 @@ def check_address(value: str) -> str:
 
 
 def check_home(value: str) -> str:
-    """Return the path of a home unchanged.
+    r"""Return the path of a home; one as Windows writes it, ``C:\Users\a.ito``, as ``/C/Users/a.ito``.
 
     Raises:
         ValueError: it is not absolute.
     """
-    if not value.startswith("/"):
-        msg = f"'{value}' is no full path; begin with '/'"
+    path = portable_path(value)
+    if not path.startswith("/"):
+        msg = f"'{value}' is no full path; begin with '/' or, on Windows, with 'C:\\'"
         raise ValueError(msg)
-    return value
+    return path
 
 
 def check_key_file(value: str) -> str:
@@ -71,3 +75,41 @@ def check_key_file(value: str) -> str:
         msg = f"'{value}' is no full path of a key file; begin with '/' or '~/'"
         raise ValueError(msg)
     return path
+
+
+def check_worker_file(value: str) -> str:
+    """Return the path of a file on the worker, such as a certificate.
+
+    Raises:
+        ValueError: it is not absolute, or the content itself was pasted in.
+    """
+    if "-----BEGIN" in value or "\n" in value:
+        msg = "this looks like the certificate itself; put it into a file and write its path"
+        raise ValueError(msg)
+    if not value.startswith(("/", "~")):
+        msg = f"'{value}' is no full path of a file on the worker; begin with '/' or '~/'"
+        raise ValueError(msg)
+    return value
+
+
+def check_fingerprint(value: str) -> str:
+    """Return the SHA-256 of a certificate as ``SHA256:<base64 without padding>``, the way identities are compared.
+
+    Hexadecimal digits are understood too, with or without ``:`` between them, as openssl and Windows' tools show them.
+
+    Raises:
+        ValueError: it is no SHA-256, for example the SHA-1 that Windows shows as thumbprint.
+    """
+    digits = re.sub(r"[\s:]", "", value.strip())
+    if re.fullmatch(r"[0-9A-Fa-f]{64}", digits):
+        return "SHA256:" + base64.b64encode(bytes.fromhex(digits)).decode("ascii").rstrip("=")
+    if re.fullmatch(r"SHA256:[A-Za-z0-9+/]{43}=?", value.strip()):
+        return value.strip().rstrip("=")
+    if re.fullmatch(r"[0-9A-Fa-f]{40}", digits):
+        msg = (
+            "this is a SHA-1 thumbprint, which can be forged; write the SHA-256 of the certificate: "
+            "openssl s_client -connect HOST:5986 </dev/null | openssl x509 -noout -fingerprint -sha256"
+        )
+        raise ValueError(msg)
+    msg = "this is no SHA-256 of a certificate: 64 hexadecimal digits, or 'SHA256:' and base64"
+    raise ValueError(msg)

@@ -1,7 +1,7 @@
 """Reading an inventory: a folder with ``defaults.yaml``, ``groups.yaml`` and ``hosts.yaml`` (or ``hosts/*.yaml``).
 
 A host resolves once, here: host > groups in the order it lists them > defaults. A list replaces the list of the layer
-below it as a whole; of ``ssh`` each key is taken by itself.
+below it as a whole; of ``ssh`` and ``winrm`` each key is taken by itself.
 """
 
 from __future__ import annotations

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from configs.base import Model
 from configs.problems import did_you_mean
@@ -20,14 +20,16 @@ from inventory.folders import (
     check_account,
     check_address,
     check_exclude,
+    check_fingerprint,
     check_folder,
     check_home,
     check_key_file,
+    check_worker_file,
     text_or_advice,
 )
 
-Platform = Literal["auto", "linux", "macos"]
-TransportName = Literal["ssh", "local"]
+Platform = Literal["auto", "linux", "macos", "windows"]
+TransportName = Literal["ssh", "winrm", "local"]
 Become = Literal["sudo"]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Folder = Annotated[str, BeforeValidator(text_or_advice), AfterValidator(check_folder)]
@@ -36,6 +38,12 @@ KeyFile = Annotated[str, AfterValidator(check_key_file)]
 Home = Annotated[str, AfterValidator(check_home)]
 Account = Annotated[str, AfterValidator(check_account)]
 Address = Annotated[str, AfterValidator(check_address)]
+WorkerFile = Annotated[str, AfterValidator(check_worker_file)]
+Fingerprint = Annotated[str, AfterValidator(check_fingerprint)]
+
+#: The ports of the protocols; WinRM has two.
+DEFAULT_PORTS: Final[Mapping[str, int]] = {"ssh": 22, "winrm": 5986, "local": 22}
+WINRM_HTTP_PORT: Final = 5985
 
 _KEY_FILES = (
     "Private key files on the worker, tried in order. With `use_ssh_config`, empty means those that ssh would try."
@@ -94,6 +102,75 @@ class SshAccess(Model):
     jump: JumpHost | None = Field(default=None, description="The host to go through; taken as a whole.")
 
 
+#: Keys by which other tools turn the encryption of WinRM off.
+_UNENCRYPTED: Final = frozenset(
+    {"allow_unencrypted", "message_encryption", "server_cert_validation", "unencrypted", "verify"}
+)
+
+
+class WinRmAccess(Model):
+    """How to log in over WinRM. Each key is taken from the nearest layer that sets it."""
+
+    scheme: Literal["https", "http"] = Field(
+        default="https",
+        description=(
+            "`https`, or `http` for a computer without a certificate: then only with `ntlm` or `kerberos`, which seal "
+            "each message."
+        ),
+        examples=["https"],
+    )
+    auth: Literal["ntlm", "kerberos", "certificate", "basic"] = Field(
+        default="ntlm",
+        description=(
+            "How to log in. `kerberos` takes the ticket of the account that runs firstbell, and no password; "
+            "`certificate` needs `certificate_file` and `key_file`; `basic` and `certificate` only over https."
+        ),
+        examples=["kerberos"],
+    )
+    password: SecretReference | None = Field(
+        default=None,
+        description="Reference to the account's password. `{site}` and `{host}` are filled in.",
+        examples=["block:secret/{site}-backup-account"],
+    )
+    ca_file: WorkerFile | None = Field(
+        default=None,
+        description="File with the certificates to trust, where the computers' are signed by an authority of your own.",
+        examples=["/etc/firstbell/school-ca.pem"],
+    )
+    fingerprint: Fingerprint | None = Field(
+        default=None,
+        description=(
+            "SHA-256 of the computer's own certificate: it is trusted, and no other, whoever signed it. Hexadecimal "
+            "digits, or `SHA256:` and base64."
+        ),
+        examples=["SHA256:jVVJ2nYqFhFkYmtE5xrG4bqnXwO8h3cQxkEPmU2pzRo"],
+    )
+    certificate_file: WorkerFile | None = Field(
+        default=None,
+        description="Certificate to log in with, on the worker.",
+        examples=["/etc/firstbell/winrm.pem"],
+    )
+    key_file: KeyFile | None = Field(
+        default=None,
+        description="Private key of that certificate, on the worker.",
+        examples=["/etc/firstbell/winrm.key"],
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _never_readable(cls, data: Any) -> Any:
+        """Answer whoever looks for the switch that turns encryption or its check off: there is none."""
+        found = sorted(_UNENCRYPTED.intersection(data)) if isinstance(data, Mapping) else ()
+        if found:
+            msg = (
+                f"'{found[0]}' is not known here: what is saved never travels readable, and the computer must prove "
+                "who it is. Use https with 'ca_file' or 'fingerprint', or http with 'auth: ntlm' or 'kerberos', which "
+                "seal each message"
+            )
+            raise ValueError(msg)
+        return data
+
+
 class Defaults(Model):
     """What holds for every host, unless one of its groups or the host itself says otherwise."""
 
@@ -103,42 +180,66 @@ class Defaults(Model):
         examples=["north"],
     )
     platform: Platform = Field(
-        default="auto", description="`linux` or `macos`; `auto` asks the host.", examples=["linux"]
+        default="auto", description="`linux`, `macos` or `windows`; `auto` asks the host.", examples=["windows"]
     )
     transport: TransportName = Field(
-        default="ssh", description="`ssh`, or `local` for the worker's own computer.", examples=["ssh"]
+        default="ssh",
+        description=(
+            "`ssh` (on Windows: its own OpenSSH server), `winrm` for Windows, or `local` for the worker's own computer."
+        ),
+        examples=["winrm"],
     )
-    port: Port = Field(default=22, description="The SSH port.", examples=[22])
+    port: Port | None = Field(
+        default=None,
+        description="Its port. Left out: 22 for `ssh`; for `winrm` 5986, or 5985 with `winrm.scheme: http`.",
+        examples=[22],
+    )
     user: Account | None = Field(
         default=None,
-        description="The account that firstbell logs in with. Required for `ssh` unless `ssh.use_ssh_config` is set.",
-        examples=["firstbell"],
+        description=(
+            "The account that firstbell logs in with; of Windows also `NORTH\\svc-firstbell` or "
+            "`svc-firstbell@north.example`. Required for `ssh` unless `ssh.use_ssh_config` is set, and for `winrm` "
+            "with `ntlm` or `basic`."
+        ),
+        examples=["firstbell", "NORTH\\svc-firstbell"],
     )
     become: Become | None = Field(
         default=None,
-        description="`sudo` when the account is not root and shall read every teacher's files.",
+        description="`sudo` when the account is not root and shall read every teacher's files; not for Windows.",
         examples=["sudo"],
     )
     ssh: SshAccess = Field(default=SshAccess(), description="How to log in over SSH.")
+    winrm: WinRmAccess = Field(default=WinRmAccess(), description="How to log in over WinRM.")
+    shadow_copy: Literal["auto", "never"] = Field(
+        default="auto",
+        description=(
+            "Windows: `auto` saves from a shadow copy of the disk where the account may make one, so that also open "
+            "files are as of one moment; `never` reads the files as they are."
+        ),
+        examples=["never"],
+    )
     teachers: tuple[Account, ...] = Field(
         default=(),
-        description="Account names of the teachers whose files are saved. Empty: everybody with a home on the host.",
-        examples=[["a.ito", "m.okafor"]],
+        description=(
+            "Account names of the teachers whose files are saved. Empty: everybody with a home on the host. On Windows "
+            "the name alone will do, as long as no two domains have the same."
+        ),
+        examples=[["a.ito", "m.okafor"], ["NORTH\\a.ito"]],
     )
     homes: Mapping[Account, Home] = Field(
         default={},
         description="Where a teacher's home is, if the host itself does not know.",
-        examples=[{"a.ito": "/srv/homes/a.ito"}],
+        examples=[{"a.ito": "/srv/homes/a.ito"}, {"a.ito": "D:\\Users\\a.ito"}],
     )
     include: tuple[Folder, ...] = Field(
         default=("{home}",),
         description="Folders to save, instead of `snapshot.include` of the configuration.",
-        examples=[["{home}", "/srv/projects"]],
+        examples=[["{home}", "/srv/projects"], ["{home}", "D:\\Projects"]],
     )
     exclude: tuple[Exclude, ...] = Field(
         default=(),
         description="Patterns to leave out, besides `snapshot.exclude` of the configuration.",
-        examples=[["*.iso", "~/Downloads/cache/"]],
+        examples=[["*.iso", "~/Downloads/cache/"], ["~\\Downloads\\cache\\"]],
     )
     notes: str = Field(
         default="", description="Anything worth knowing; firstbell only shows it.", examples=["by the door"]
@@ -179,9 +280,11 @@ class Host(Model):
     platform: Platform = "auto"
     transport: TransportName = "ssh"
     port: Port = 22
-    #: None only with ``transport: local`` or ``ssh.use_ssh_config``.
+    #: None only with ``transport: local``, ``ssh.use_ssh_config``, or WinRM by ticket or certificate.
     user: Account | None = None
     ssh: SshAccess = SshAccess()
+    winrm: WinRmAccess = WinRmAccess()
+    shadow_copy: Literal["auto", "never"] = "auto"
     become: Become | None = None
     teachers: tuple[Account, ...] = ()
     homes: Mapping[Account, Home] = {}

@@ -32,6 +32,8 @@ A key that firstbell does not know is a mistake, and every mistake is told at on
 * **Durations**: `36h`, `14d`, `2w`, `6m` (months), `1y`, or several together, `1y6m`.
 * **References** to secrets, never the secret itself: `env:NAME` (an environment variable), `file:/path` (a file that
   not everybody may read, mode 600), `block:secret/name` (a Prefect secret block; only for deployments).
+* **Windows paths** as Windows writes them: `C:\\Users\\a.ito`, `~\\Downloads\\cache\\`, without quotes or within single
+  ones. firstbell shows them as `/C/Users/a.ito`, which is what they are called in a snapshot.
 * **Patterns**: `{site}`, `{group}` and `{host}` are filled in where a key says so.
 
 ## Configuration
@@ -57,8 +59,8 @@ Read from `--inventory FOLDER`, else from the folder that `FIRSTBELL_INVENTORY` 
 | `hosts.yaml` | hosts by name; or several files `hosts/*.yaml`, or both |
 
 A value of the host wins over one of its groups, a group that stands earlier in the host's `groups` over a later one,
-and any group over the defaults. A list replaces the list below it as a whole; of `ssh`, each key is taken by itself.
-`firstbell inventory explain HOST` shows every value of a host and the file and line it comes from.
+and any group over the defaults. A list replaces the list below it as a whole; of `ssh` and `winrm`, each key is taken
+by itself. `firstbell inventory explain HOST` shows every value of a host and the file and line it comes from.
 
 A name holds letters, digits, `.`, `_` and `-` and begins with a letter or digit; capitals do not make two hosts
 different.
@@ -79,8 +81,9 @@ _IMPORT = """
 
 `firstbell inventory import computers.csv` reads a sheet saved as CSV: separated by commas, semicolons or tabs, in
 UTF-8, UTF-16 or Windows-1252, with a title above the header or without. It needs a column with the computers' names;
-columns for address, school, room, operating system, teachers and notes are understood under many headers, others are
-left alone and named. Several teachers of a computer stand in one cell (`a.ito; m.okafor`) or in several rows.
+columns for address, school, room, operating system, transport, port, teachers and notes are understood under many
+headers, others are left alone and named. A Windows computer for which neither the sheet nor the inventory names a
+transport gets `winrm`. Several teachers of a computer stand in one cell (`a.ito; m.okafor`) or in several rows.
 
 With `--dry-run` it shows what would change. Hosts that the sheet does not name stay; an empty cell changes nothing;
 comments in the files stay, except inside an entry that changes. The version before stays beside each file as `.bak`.

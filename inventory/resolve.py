@@ -8,10 +8,13 @@ from typing import Any
 from configs.problems import did_you_mean
 from configs.values import expand, placeholders
 from inventory.files import Entry, FileProblem, Layers
-from inventory.model import Defaults, Host, HostEntry, JumpHost, SshAccess
+from inventory.model import Defaults, Host, HostEntry, JumpHost, SshAccess, WinRmAccess
+from inventory.windows import fill_in_transport, warnings_of, windows_problems
 
+#: Sections of which each key is taken by itself.
+_SECTIONS: dict[str, type[SshAccess | WinRmAccess]] = {"ssh": SshAccess, "winrm": WinRmAccess}
 #: Keys of an entry that are no key of every layer.
-_OWN_KEYS = frozenset({"title", "address", "groups", "ssh"})
+_OWN_KEYS = frozenset({"title", "address", "groups", *_SECTIONS})
 _SECRETS = ("password", "key_passphrase")
 
 
@@ -29,7 +32,8 @@ def resolve_hosts(layers: Layers, sites: Collection[str] = ()) -> tuple[dict[str
         if known and not found:
             # every value was checked in its own layer
             hosts[name] = Host.model_construct(name=name, sources=sources, **values)
-    return hosts, problems, list(_shared_addresses(hosts.values()))
+    warnings = [*_shared_addresses(hosts.values()), *warnings_of(hosts.values())]
+    return hosts, problems, warnings
 
 
 def _chain(entry: Entry[HostEntry], layers: Layers) -> list[Entry[Any]]:
@@ -50,14 +54,17 @@ def _resolved(name: str, entry: Entry[HostEntry], layers: Layers) -> tuple[dict[
         values[key], source = _nearest(chain, key)
         if source:
             sources[key] = source
-    ssh: dict[str, Any] = {}
-    for key in SshAccess.model_fields:
-        for layer in chain:
-            if "ssh" in layer.model.model_fields_set and key in layer.model.ssh.model_fields_set:
-                ssh[key] = getattr(layer.model.ssh, key)
-                sources[f"ssh.{key}"] = layer.origin("ssh", key)
-                break
-    values["ssh"] = SshAccess.model_construct(**ssh)
+    for section, model in _SECTIONS.items():
+        found: dict[str, Any] = {}
+        for key in model.model_fields:
+            for layer in chain:
+                own = getattr(layer.model, section)
+                if section in layer.model.model_fields_set and key in own.model_fields_set:
+                    found[key] = getattr(own, key)
+                    sources[f"{section}.{key}"] = layer.origin(section, key)
+                    break
+        values[section] = model.model_construct(**found)
+    fill_in_transport(values, sources)
     return values, sources
 
 
@@ -88,10 +95,13 @@ def _problems_of_host(
         text = f"the configuration knows no site '{site}'{stands}." + did_you_mean(site, sites)
         yield entry.problem(text, "site")
     needs_user = values["transport"] == "ssh" and not values["ssh"].use_ssh_config
+    needs_user = needs_user or (values["transport"] == "winrm" and values["winrm"].auth in ("ntlm", "basic"))
     if values["user"] is None and needs_user and not blind:
         yield entry.problem(
             "this host has no user to log in with; set 'user' here, in a group of it or in defaults.yaml"
         )
+    for text, key in windows_problems(values, sources, blind=blind):
+        yield entry.problem(text, *key)
     for teacher in values["homes"]:
         if values["teachers"] and teacher not in values["teachers"]:
             text = f"'{teacher}' has a home here but is not among the teachers." + did_you_mean(
@@ -110,17 +120,22 @@ def _fill_in(entry: Entry[HostEntry], values: dict[str, Any], name: str) -> Iter
         unknown |= more
         if jump:
             filled["jump"] = ssh.jump.model_copy(update=jump)
-    for one in sorted(unknown):
-        yield entry.problem(f"unknown placeholder '{{{one}}}' in a reference; here there are {{site}}, {{host}}", "ssh")
+    over_winrm, strange = _filled(values["winrm"], known)
+    for section, names in (("ssh", unknown), ("winrm", strange)):
+        for one in sorted(names):
+            text = f"unknown placeholder '{{{one}}}' in a reference; here there are {{site}}, {{host}}"
+            yield entry.problem(text, section)
     if filled:
         values["ssh"] = ssh.model_copy(update=filled)
+    if over_winrm:
+        values["winrm"] = values["winrm"].model_copy(update=over_winrm)
 
 
-def _filled(access: SshAccess | JumpHost, known: dict[str, str]) -> tuple[dict[str, Any], set[str]]:
+def _filled(access: SshAccess | WinRmAccess | JumpHost, known: dict[str, str]) -> tuple[dict[str, Any], set[str]]:
     filled: dict[str, Any] = {}
     unknown: set[str] = set()
     for key in _SECRETS:
-        reference = getattr(access, key)
+        reference = getattr(access, key, None)
         if reference is None or not placeholders(reference):
             continue
         strange = set(placeholders(reference)) - set(known)

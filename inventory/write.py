@@ -21,6 +21,7 @@ class Entries:
     hosts: dict[str, tuple[Path, dict[str, Any]]] = field(default_factory=dict)
     groups: dict[str, dict[str, Any]] = field(default_factory=dict)
     texts: dict[Path, str] = field(default_factory=dict)
+    defaults: dict[str, Any] = field(default_factory=dict)
     default_site: str = ""
     has_defaults: bool = False
 
@@ -32,6 +33,18 @@ class Entries:
     def group(self, name: str, more: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
         """Return the keys of a group of the files or of ``more``, empty when there is none."""
         return self.groups.get(name) or more.get(name) or {}
+
+    def says(self, key: str, folded: str) -> bool:
+        """Return whether a host's own entry, one of its groups or the defaults set a key."""
+        _, entry = self.hosts.get(self.spelled.get(folded, ""), (None, {}))
+        groups = [self.groups.get(name, {}) for name in entry.get("groups") or ()]
+        return any(one.get(key) for one in (entry, *groups, self.defaults))
+
+    def mentions(self, key: str) -> bool:
+        """Return whether a key is set anywhere in the inventory."""
+        return any(
+            one.get(key) for one in (self.defaults, *self.groups.values(), *(one for _, one in self.hosts.values()))
+        )
 
     def site_of(self, folded: str) -> str:
         """Return the site that a host's own entry or one of its groups names."""
@@ -48,7 +61,8 @@ def read_entries(folder: Path) -> Entries:
     defaults = folder / "defaults.yaml"
     if defaults.exists():
         found.has_defaults = True
-        found.default_site = str((parse_yaml(defaults.read_bytes()).content or {}).get("site") or "")
+        found.defaults = parse_yaml(defaults.read_bytes()).content or {}
+        found.default_site = str(found.defaults.get("site") or "")
     for file in (folder / "groups.yaml", *host_files(folder)):
         if not file.exists():
             continue

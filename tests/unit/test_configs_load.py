@@ -53,7 +53,7 @@ sites:
   north:
     repositry: {}
   "bad name!": {}
-spool: {}
+gate: {}
 """,
     )
     assert (
@@ -64,7 +64,7 @@ app.yaml: 17 problems
 'env:NAME', into a file only its owner can read and write 'file:/path/to/it', or into a Prefect secret block and write \
 'block:secret/name'
   At 's3': here belong indented lines 'key: value'
-  At 'snapshot.include.0': 'Documents' is no full path; begin with '{home}/' or with '/'
+  At 'snapshot.include.0': 'Documents' is no full path; begin with '{home}/', with '/' or, on Windows, with 'C:\\'
   At 'snapshot.include.2': put this into quotes: "{desktop}"
   At 'snapshot.include.3': unknown placeholder '{hoem}'; here there are {home}, {user}, {desktop}, {documents}, \
 {downloads}, {pictures}, {music}, {videos}. Did you mean 'home'?
@@ -80,7 +80,7 @@ or '1y'
   At 'retention.keep_dayly': unknown key. Did you mean 'keep_daily'?
   At 'sites.north.repositry': unknown key. Did you mean 'repository'?
   At 'sites.bad name!': only letters, digits, '.', '_' and '-', beginning with a letter or digit
-  At 'spool': unknown key."""
+  At 'gate': unknown key."""
     )
 
 

@@ -184,7 +184,7 @@ ok-5,,,,,
 computers.csv: 9 problems
   line 2: 'Lab 3 PC 7' cannot be a computer's name: only letters, digits, '.', '_' and '-'; for example 'Lab-3-PC-7'
   line 3: '10.0.0.1 / 24' is no address
-  line 4: unknown operating system 'Plan 9'; write linux, macos or nothing
+  line 4: unknown operating system 'Plan 9'; write linux, macos, windows or nothing
   line 4: '***' has no letter or digit to name a room by
   line 4: 'Anna Ito' is no account name; write the name this teacher logs in with, for example 'a.ito'
   line 5: the computer's name is missing (address '10.0.0.4', site 'North')
@@ -227,14 +227,14 @@ def test_what_is_guessed_is_told(run: Callable[..., ImportReport]) -> None:
 
 
 def test_computers_that_cannot_be_saved_yet_are_left_out_and_told(run: Callable[..., ImportReport]) -> None:
-    report = run("computer,school,os\na,N,Windows 11\nb,N,ChromeOS\nc,N,iPadOS\nd,N,Debian GNU/Linux\ne,N,Darwin\n")
+    report = run("computer,school,os\na,N,Android 15\nb,N,ChromeOS\nc,N,iPadOS\nd,N,Debian GNU/Linux\ne,N,Darwin\n")
     assert [(one.line, one.name) for one in report.left_out] == [(2, "a"), (3, "b"), (4, "c")]
     assert [one.name for one in report.changes] == ["d", "e"]
-    assert "left out   a  line 2: firstbell cannot snapshot Windows 11 yet\n" in report.text()
+    assert "left out   a  line 2: firstbell cannot snapshot Android 15 yet\n" in report.text()
     assert report.as_json()["left_out"][0] == {
         "line": 2,
         "host": "a",
-        "reason": "firstbell cannot snapshot Windows 11 yet",
+        "reason": "firstbell cannot snapshot Android 15 yet",
     }
 
 

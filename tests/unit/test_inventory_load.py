@@ -172,7 +172,8 @@ is not too long
 environment variable and write 'env:NAME', into a file only its owner can read and write 'file:/path/to/it', or into \
 a Prefect secret block and write 'block:secret/name'
   hosts.yaml, line 13, at 'lab3-11.ssh.jump.address': field required
-  hosts.yaml, line 14, at 'lab3-12.include.0': 'Desktop' is no full path; begin with '{home}/' or with '/'
+  hosts.yaml, line 14, at 'lab3-12.include.0': 'Desktop' is no full path; begin with '{home}/', with '/' or, on \
+Windows, with 'C:\\'
   hosts.yaml, line 15, at 'lab3-13': here belong indented lines 'key: value'
   hosts.yaml, line 16, at 'lab3-14.teachers.0': this is no account name
   hosts.yaml, line 16, at 'lab3-14.address': this is no name or address of a computer
