@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 Buffer = bytes | bytearray | memoryview
 
@@ -19,11 +19,12 @@ Buffer = bytes | bytearray | memoryview
 class HostIdentity:
     """How a host proved who it is.
 
-    ``kind`` is ``ssh-host-key``, ``tls-certificate`` or ``local``; ``fingerprint`` is OpenSSH's
-    ``SHA256:<base64 without padding>`` form, for ``local`` empty.
+    ``kind`` is ``ssh-host-key``, ``tls-certificate``, ``mutual-login`` (it showed no key, but knows the account that we
+    logged in with: WinRM over http) or ``local``; ``fingerprint`` is OpenSSH's ``SHA256:<base64 without padding>``
+    form, empty where there is no key.
     """
 
-    kind: Literal["ssh-host-key", "tls-certificate", "local"]
+    kind: Literal["ssh-host-key", "tls-certificate", "mutual-login", "local"]
     algorithm: str
     fingerprint: str
 
@@ -39,6 +40,11 @@ def refuse_unknown(identity: HostIdentity) -> bool:
 
 class Stream(ABC):
     """Standard input, output and error of one program on the host, binary-safe, with back-pressure."""
+
+    #: False where a cut connection is made anew although pieces of input or output may be lost by that, or come twice.
+    reliable: ClassVar[bool] = True
+    #: Called each time when that may have happened, on any thread: it must not wait, nor use the stream.
+    on_recovered: Callable[[], None] | None = None
 
     @abstractmethod
     def write(self, data: Buffer) -> None:
@@ -77,6 +83,10 @@ class Transport(ABC):
 
     #: The name of the host in the inventory, for messages.
     host: str
+    #: ``windows`` where the link itself shows, once it is open, that the host is one; else empty.
+    platform: str = ""
+    #: That of its streams.
+    reliable: ClassVar[bool] = True
 
     @abstractmethod
     def open(self, accept_identity: AcceptIdentity = refuse_unknown) -> None:

@@ -10,23 +10,25 @@ from tasks.errors import InventoryError
 if TYPE_CHECKING:
     from tasks.transports.base import Transport
     from tasks.transports.ssh_settings import SshSettings
+    from tasks.transports.winrm_settings import WinRmSettings
 
-#: name -> "module:function" that makes it. paramiko costs 0.13 s to import: a local host does without.
+#: name -> "module:function" that makes it. paramiko costs 0.13 s to import, pywinrm as much: a local host does without.
 TRANSPORTS: Final = {
     "local": "tasks.transports.local:make",
     "ssh": "tasks.transports.ssh:make",
+    "winrm": "tasks.transports.winrm:make",
 }
 
 
 class Maker(Protocol):
     """What stands behind a line of ``TRANSPORTS``."""
 
-    def __call__(self, host: str, settings: SshSettings | None) -> Transport:
+    def __call__(self, host: str, settings: SshSettings | WinRmSettings | None) -> Transport:
         """Return the transport, not open yet."""
         ...
 
 
-def make_transport(name: str, host: str, settings: SshSettings | None = None) -> Transport:
+def make_transport(name: str, host: str, settings: SshSettings | WinRmSettings | None = None) -> Transport:
     """Return the transport ``name`` to a host, not open yet; ``settings`` are for those over a network.
 
     Raises ``InventoryError`` when there is no such transport, or it lacks its settings.

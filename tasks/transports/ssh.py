@@ -82,6 +82,12 @@ class SshTransport(Transport):
         return self._links[-1]
 
     @property
+    def platform(self) -> str:  # type: ignore[override]  # the seam has a plain attribute
+        """``windows`` when the server calls itself OpenSSH for Windows."""
+        version = str(self.link.remote_version or "") if self._links else ""
+        return "windows" if "for_Windows" in version else ""
+
+    @property
     def user(self) -> str:
         """The account that is or will be logged in."""
         return self.settings.user or getpass.getuser()
@@ -90,6 +96,10 @@ class SshTransport(Transport):
         """Start a program through the account's login shell, which gets each argument quoted."""
         command = " ".join(shlex.quote(argument) for argument in argv).encode("utf-8", "surrogateescape")
         return self._start("starting a program", lambda channel: channel.exec_command(command))
+
+    def start_line(self, line: str) -> SshStream:
+        """Start a command line that the account's login shell takes as it is: for hosts whose shell is not POSIX."""
+        return self._start("starting a program", lambda channel: channel.exec_command(line))
 
     def start_subsystem(self, name: str) -> SshStream:
         """Start a subsystem of the SSH server, such as ``sftp``. Raises ``HelperFailed`` when it has none."""
@@ -156,7 +166,9 @@ def _deadline(seconds: float) -> Iterator[list[paramiko.Channel]]:
     def give_up() -> None:
         late.set()
         for channel in channels:
-            channel.close()
+            # Nobody would hear of a connection that is gone already: whoever waits notices that by itself.
+            with contextlib.suppress(paramiko.SSHException, EOFError, OSError):
+                channel.close()
 
     timer = threading.Timer(seconds, give_up)
     timer.daemon = True
@@ -192,7 +204,7 @@ class SshStream(Stream):
         view = memoryview(data).cast("B")
         while view:
             try:
-                sent = self._channel.send(view)  # type: ignore[arg-type]
+                sent = self._link.send_data(self._channel, view)
             except TimeoutError:
                 raise self._stalled("takes no input") from None
             except (paramiko.SSHException, EOFError, OSError) as error:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import socket
+import threading
+import time
 from typing import Any, Final
 
 import paramiko
@@ -12,7 +14,7 @@ from paramiko.common import MSG_CHANNEL_REQUEST, cMSG_CHANNEL_REQUEST
 from paramiko.message import Message
 
 from tasks.transports.redact import Redactor
-from tasks.transports.ssh_wire import BufferingPacketizer, ChunkPipe
+from tasks.transports.ssh_wire import BURST, BufferingPacketizer, ChannelData, ChunkPipe
 
 #: paramiko lists these last; with AES instructions they cost half of aes-ctr with a MAC.
 _FIRST_CIPHERS: Final = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com")
@@ -20,6 +22,8 @@ _FIRST_CIPHERS: Final = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com")
 WINDOW: Final = 4 * 1024 * 1024
 #: Largest packet that we take, in bytes. sshd sends up to this much in one; its own limit is 256 KiB with overhead.
 MAX_PACKET: Final = 240 * 1024
+#: How long a host gets for making room for more than a few packets, in seconds.
+_PAUSE: Final = 0.001
 #: The signals that a host names when a program ended by one (RFC 4254, section 6.10), as POSIX numbers them.
 _SIGNALS: Final = {
     "HUP": 1, "INT": 2, "QUIT": 3, "ILL": 4, "ABRT": 6, "FPE": 8, "KILL": 9, "SEGV": 11, "PIPE": 13, "ALRM": 14,
@@ -55,6 +59,8 @@ class Link(paramiko.Transport):
         self._redactor = redactor
         #: What the host said when it hung up on us.
         self.disconnect_reason = ""
+        #: What our reading thread has to say while keys are exchanged anew.
+        self._postponed: list[Message] = []
         super().__init__(
             sock,
             default_window_size=WINDOW,
@@ -79,6 +85,29 @@ class Link(paramiko.Transport):
         channel.in_buffer = ChunkPipe()
         return channel
 
+    def send_data(self, channel: paramiko.Channel, content: memoryview) -> int:
+        """Send as much of ``content`` as the host takes now, and return how much; 0 when it takes nothing any more.
+
+        Waits and raises as ``channel.send`` does, but sends several packets at a time.
+        """
+        if channel.out_window_size < min(len(content), BURST):
+            # Hosts give way in small steps, and each would wake us for a few packets.
+            time.sleep(_PAUSE)
+        with channel.lock:
+            if channel.closed:
+                raise OSError("the channel is closed")
+            size = channel._wait_for_send_window(len(content))  # type: ignore[attr-defined]
+            if size == 0:
+                return 0
+            more = max(0, min(len(content), BURST, channel.out_window_size + size) - size)
+            channel.out_window_size -= more
+            size += more
+        # paramiko keeps this many bytes of a packet to itself.
+        largest = channel.out_max_packet_size - 64
+        # Not under the lock of the channel: while keys are exchanged anew, both would wait for each other.
+        self._send_user_message(ChannelData(channel, content[:size], largest))
+        return int(size)
+
     def stop_thread(self) -> None:
         """Let the thread that reads end now: paramiko's looks up from its socket ten times a second."""
         self.active = False
@@ -96,12 +125,28 @@ class Link(paramiko.Transport):
         message.add_string("signal")
         message.add_boolean(False)
         message.add_string(name)
-        self._send_user_message(message)  # type: ignore[attr-defined]
+        self._send_user_message(message)
 
     def _log(self, level: int, msg: Any, *args: Any) -> None:
         if _log.isEnabledFor(logging.DEBUG):
             for line in msg if isinstance(msg, list) else [msg]:
                 _log.debug("%s", self._redactor.text(str(line) % args if args else str(line)))
+
+    def _send_user_message(self, data: Message | ChannelData) -> None:
+        """Send a message, not before new keys are agreed on.
+
+        paramiko would wait for them also in the thread that takes them in, when a channel is closed just then.
+        """
+        if threading.current_thread() is self and not self.clear_to_send.is_set() and isinstance(data, Message):
+            self._postponed.append(data)
+        else:
+            super()._send_user_message(data)  # type: ignore[misc]
+
+    def _parse_newkeys(self, m: Message) -> None:
+        super()._parse_newkeys(m)  # type: ignore[misc]
+        postponed, self._postponed = self._postponed, []
+        for data in postponed:
+            self._send_user_message(data)
 
     def _parse_disconnect(self, m: Message) -> None:
         start = m.packet.tell()

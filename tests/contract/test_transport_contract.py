@@ -1,4 +1,7 @@
-"""What every Transport promises (tasks/transports/base.py): on this machine and over a real sshd."""
+"""What every Transport promises (tasks/transports/base.py): on this machine, over a real sshd, over a WinRM server.
+
+The WinRM server is one of our own, and what runs behind it are programs of this machine.
+"""
 
 from __future__ import annotations
 
@@ -11,16 +14,26 @@ from pathlib import Path
 
 import psutil
 import pytest
+from pydantic import SecretStr
 
 from tasks.errors import HelperFailed, Timeout, Unreachable
 from tasks.transports.base import Stream, Transport
 from tasks.transports.local import LocalTransport
 from tasks.transports.ssh import SshSettings, SshTransport
+from tasks.transports.winrm import WinRmSettings, WinRmTransport
+from tests.support import posix_command_line
+from tests.support.winrm_server import WinRmServer
 
 Make = Callable[..., Transport]
 
 
-@pytest.fixture(params=["local", pytest.param("ssh", marks=pytest.mark.ssh)])
+@pytest.fixture(scope="module")
+def winrm_server() -> Iterator[WinRmServer]:
+    with WinRmServer(posix_command_line.run) as server:
+        yield server
+
+
+@pytest.fixture(params=["local", pytest.param("ssh", marks=pytest.mark.ssh), "winrm"])
 def make(request: pytest.FixtureRequest) -> Iterator[Make]:
     """A maker of open transports to this machine; ``idle_timeout`` in seconds."""
     opened: list[Transport] = []
@@ -29,6 +42,18 @@ def make(request: pytest.FixtureRequest) -> Iterator[Make]:
         transport: Transport
         if request.param == "local":
             transport = LocalTransport("lab3-07", idle_timeout=idle_timeout)
+        elif request.param == "winrm":
+            server = request.getfixturevalue("winrm_server")
+            account = WinRmSettings(
+                server.address,
+                server.port,
+                "http",
+                user=server.user,
+                password=SecretStr(server.password),
+                idle_timeout=idle_timeout,
+                close_grace=0.1,
+            )
+            transport = WinRmTransport("lab3-07", account)
         else:
             sshd = request.getfixturevalue("sshd")
             settings = SshSettings(
@@ -94,6 +119,22 @@ def test_arguments_arrive_as_given(transport: Transport, tmp_path: Path) -> None
         "-n",
         "\udce9\udcff",
     ]
+    if isinstance(transport, WinRmTransport):
+        # No command line of Windows can hold these.
+        arguments = [one for one in arguments if "\n" not in one and one.isprintable()]
+        arguments += [
+            '\\\\"',
+            "%PATH%",
+            "^%",
+            "a^b",
+            "100%",
+            '"a & b" | c',
+            "(x)",
+            "<>",
+            "tab\there",
+            "C:\\Users\\",
+            "a b\\",
+        ]
     stream = transport.start(["sh", "-c", 'for a in "$@"; do printf "%s\\0" "$a"; done', "sh", *arguments])
     assert read_all(stream).split(b"\0")[:-1] == [os.fsencode(argument) for argument in arguments]
 
@@ -105,6 +146,8 @@ def test_exit_code(transport: Transport, code: int) -> None:
 
 @pytest.mark.parametrize(("name", "number"), [("TERM", 15), ("KILL", 9), ("SEGV", 11)])
 def test_a_signal_is_128_and_its_number(transport: Transport, name: str, number: int) -> None:
+    if isinstance(transport, WinRmTransport):
+        pytest.skip("Windows has no signals")
     assert transport.start(["sh", "-c", f"kill -{name} $$"]).wait(10) == 128 + number
 
 
@@ -118,7 +161,7 @@ def test_a_missing_program_is_127_and_named(transport: Transport) -> None:
 def test_large_amounts_both_ways_at_once(transport: Transport) -> None:
     # More than all buffers and windows together, so that it only works when both directions move.
     block = os.urandom(1 << 20)
-    count = 48
+    count = 12 if isinstance(transport, WinRmTransport) else 48
     stream = transport.start(["cat"])
     failed: list[BaseException] = []
 
@@ -293,6 +336,8 @@ def test_identity_is_told(transport: Transport, request: pytest.FixtureRequest) 
     identity = transport.identity()
     if isinstance(transport, LocalTransport):
         assert (identity.kind, identity.fingerprint) == ("local", "")
+    elif isinstance(transport, WinRmTransport):
+        assert (identity.kind, identity.algorithm, identity.fingerprint) == ("mutual-login", "ntlm", "")
     else:
         sshd = request.getfixturevalue("sshd")
         assert (identity.kind, identity.algorithm) == ("ssh-host-key", "ssh-ed25519")

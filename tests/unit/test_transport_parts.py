@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import os
 import socket
 import threading
 from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from paramiko.buffered_pipe import PipeTimeout
+from paramiko.common import MSG_CHANNEL_DATA
+from paramiko.packet import Packetizer
 from paramiko.ssh_exception import SSHException
 from pydantic import SecretStr
 
@@ -17,8 +25,11 @@ from tasks.transports.local import LocalTransport
 from tasks.transports.redact import MASK, RedactingFilter, Redactor
 from tasks.transports.registry import TRANSPORTS, make_transport
 from tasks.transports.ssh import SshSettings, SshTransport
-from tasks.transports.ssh_wire import BufferingPacketizer, ChunkPipe, StalledError
+from tasks.transports.ssh_wire import BufferingPacketizer, ChannelData, ChunkPipe, StalledError
 from tasks.transports.tail import KEPT, Tail
+
+if TYPE_CHECKING:
+    from paramiko.channel import Channel
 
 SECRET = "pa'ss\\w\"ört"
 
@@ -73,7 +84,7 @@ def test_settings_show_no_secret() -> None:
 def test_the_registry_knows_each_transport() -> None:
     assert isinstance(make_transport("local", "here"), LocalTransport)
     assert isinstance(make_transport("ssh", "lab3-07", SshSettings("10.0.0.7")), SshTransport)
-    assert set(TRANSPORTS) == {"local", "ssh"}
+    assert set(TRANSPORTS) == {"local", "ssh", "winrm"}
     with pytest.raises(InventoryError, match="there is no transport 'telnet'"):
         make_transport("telnet", "lab3-07")
     with pytest.raises(InventoryError, match="no address"):
@@ -167,6 +178,50 @@ def test_writing_gives_up_when_nothing_is_taken() -> None:
         packetizer.stall_timeout = 0.2
         with pytest.raises(StalledError):
             packetizer.write_all(bytes(64 << 20))
+
+
+@pytest.mark.parametrize("sealed", [True, False], ids=["aes-gcm", "aes-ctr"])
+def test_content_is_sent_as_paramiko_sends_it(sealed: bool) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        for end in (ours, theirs):
+            end.settimeout(5)
+        # The stubs want other types than paramiko gives itself.
+        sender, receiver = cast("Any", BufferingPacketizer(ours)), cast("Any", Packetizer(theirs))
+        key, iv = os.urandom(16), os.urandom(4)
+        if sealed:
+            # The counter's lower half runs over on the way.
+            iv += (2**32 - 3).to_bytes(8, "big")
+            sender.set_outbound_cipher(AESGCM(key), 16, None, 16, None, aead=True, iv_out=iv)
+            receiver.set_inbound_cipher(AESGCM(key), 16, None, 16, None, aead=True, iv_in=iv)
+        else:
+            cipher = Cipher(algorithms.AES(key), modes.CTR(os.urandom(16)))
+            sender.set_outbound_cipher(cipher.encryptor(), 16, hashlib.sha256, 32, key, sdctr=True, etm=True)
+            receiver.set_inbound_cipher(cipher.decryptor(), 16, hashlib.sha256, 32, key, etm=True)
+        content = os.urandom(99_000)
+        channel = cast("Channel", SimpleNamespace(closed=False, remote_chanid=7))
+
+        def send(start: int, end: int) -> None:
+            sender.send_message(ChannelData(channel, memoryview(content)[start:end], 32_704))
+
+        def send_all() -> None:
+            send(0, 99)
+            channel.closed = True
+            send(0, len(content))
+            channel.closed = False
+            send(99, len(content))
+
+        feeder = threading.Thread(target=send_all)
+        feeder.start()
+        got: list[bytes] = []
+        while sum(map(len, got)) < len(content):
+            kind, message = receiver.read_message()
+            assert kind == MSG_CHANNEL_DATA
+            assert message.get_int() == 7
+            got.append(message.get_binary())
+        feeder.join(5)
+        assert b"".join(got) == content
+        assert [len(piece) for piece in got] == [99, 32_704, 32_704, 32_704, 789]
 
 
 def test_key_files_by_their_usual_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
