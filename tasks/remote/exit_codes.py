@@ -6,6 +6,7 @@ from typing import Final
 
 from tasks.errors import HelperFailed
 
+RESTRICTED: Final = 95
 NO_SUDO: Final = 96
 NO_INTERPRETER: Final = 97
 OTHER_VERSION: Final = 98
@@ -20,6 +21,10 @@ _UNKNOWN: Final = (
 )
 
 _ADVICE: Final = {
+    RESTRICTED: (
+        "PowerShell is restricted on the host (its language mode is not FullLanguage)",
+        "An application control policy (AppLocker, WDAC) restricts scripts there: allow those of this account in it.",
+    ),
     NO_SUDO: (
         "sudo is not installed on the host",
         "Install sudo there, sign in as root, or leave 'become' out of the inventory.",

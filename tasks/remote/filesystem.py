@@ -7,14 +7,26 @@ from collections.abc import Sequence
 
 from tasks.errors import ProtocolError
 from tasks.remote.channels.base import Channel
-from tasks.remote.facts import Disk, Facts, Hello, UserProfile, facts_of
+from tasks.remote.facts import Disk, Facts, Hello, OneDriveFolder, UserProfile, WindowsFacts, facts_of
+from tasks.remote.new_profile import NewProfile, make_profile
 from tasks.remote.paging import dump
 from tasks.remote.remote_sink import RemoteSink
 from tasks.remote.remote_source import RemoteSource
 from tasks.remote.rows import NameTable
 from tasks.remote.session import Session
 
-__all__ = ["Disk", "Facts", "Hello", "RemoteHost", "RemoteSink", "RemoteSource", "UserProfile"]
+__all__ = [
+    "Disk",
+    "Facts",
+    "Hello",
+    "NewProfile",
+    "OneDriveFolder",
+    "RemoteHost",
+    "RemoteSink",
+    "RemoteSource",
+    "UserProfile",
+    "WindowsFacts",
+]
 
 
 class RemoteHost:
@@ -43,7 +55,11 @@ class RemoteHost:
 
     def sink(self) -> RemoteSink:
         """Return the host's files for writing."""
-        return RemoteSink(self._session, self._names)
+        return RemoteSink(self._session, self._names, proves=self.hello.proves)
+
+    def make_profile(self, user: str) -> NewProfile:
+        """Have a Windows host make a profile for this account, when it has none yet, or tell why it cannot."""
+        return make_profile(self._session, user)
 
     def close(self) -> None:
         """End the helper. Never raises."""

@@ -39,6 +39,8 @@ HOLE = 64 * 1024
 THREADED = 8 * 1024 * 1024
 #: Longest path handed to the system in one piece: PATH_MAX is 4096 on Linux, 1024 on macOS, a NUL included.
 MAX_PATH = 1000 if sys.platform == "darwin" else 4000
+#: Files up to this size are read back in one piece.
+SMALL_READ = 128 * 1024
 #: Seconds without a frame after which a request that still works says so.
 TICK = 10.0
 TAG_SIGNATURE = b"Signature: 8a477f597d28d172789f06886806bc55"
@@ -141,6 +143,16 @@ def refusal_of(error):
 # ---------------------------------------------------------------------------------------------------- out and in
 
 
+def widen(fd):
+    """Let a pipe hold more: fewer switches between us and the other side. Where it is none, or small: nothing."""
+    try:
+        import fcntl
+
+        fcntl.fcntl(fd, 1031, MAX_PAYLOAD)  # F_SETPIPE_SZ of Linux
+    except (ImportError, OSError):
+        pass
+
+
 class Output:
     """Frames on their way out, gathered into writes of about 1 MiB."""
 
@@ -149,12 +161,7 @@ class Output:
         self.parts = []
         self.size = 0
         self.last = time.monotonic()
-        try:
-            import fcntl
-
-            fcntl.fcntl(fd, 1031, MAX_PAYLOAD)  # F_SETPIPE_SZ: fewer switches between us and the reader
-        except (ImportError, OSError):
-            pass
+        widen(fd)
 
     def add(self, header, payload=b""):
         self.parts.append(header)
@@ -210,6 +217,11 @@ class Reply:
         self.send("done", {"more": True} if more else None)
         self.output.flush()
 
+    def fail(self, code, message):
+        self.seq = -1  # an error may follow any frame of its answer
+        self.send("error", {"code": code, "message": message[:2000]})
+        self.output.flush()
+
     def tick(self):
         """Tell that we are alive, when nothing was sent for a while."""
         if time.monotonic() - self.output.last > TICK:
@@ -222,9 +234,14 @@ class Input:
 
     def __init__(self, reader):
         self.reader = reader
+        widen(reader.fileno())
+        self.space = memoryview(bytearray(MAX_PAYLOAD))
 
     def frame(self):
-        """Return header and payload of the next frame, or None at the end of the input."""
+        """Return header and payload of the next frame, or None at the end of the input.
+
+        The payload of ``write`` and ``put`` is good until the next call.
+        """
         line = self.reader.readline(MAX_HEADER + 1)
         if not line.endswith(b"\n"):
             if len(line) > MAX_HEADER:
@@ -237,9 +254,19 @@ class Input:
                 raise ValueError("fields")
         except (ValueError, KeyError, AttributeError, TypeError):
             raise ProtocolError("what arrived is no frame: %r" % line[:80])
-        payload = self.reader.read(length) if length else b""
-        if len(payload) < length:
-            return None
+        if not length:
+            return header, b""
+        if header["t"] not in ("write", "put"):
+            payload = self.reader.read(length)
+            return None if len(payload) < length else (header, payload)
+        # Always the same memory: fresh memory costs as much as the copy into it.
+        payload = self.space[:length]
+        done = 0
+        while done < length:
+            count = self.reader.readinto(payload[done:])
+            if not count:
+                return None
+            done += count
         return header, payload
 
 
@@ -1320,7 +1347,7 @@ class Reader:
             try:
                 fd, before = open_regular(decode_path(value))
                 try:
-                    size, digest = self.hash_open(reply, fd, before)
+                    size, digest = hash_open(self.pool, fd, before, reply)
                 finally:
                     os.close(fd)
             except (Skip, OSError) as error:
@@ -1331,32 +1358,35 @@ class Reader:
                 reply.send("item", fields)
             reply.tick()
 
-    def hash_open(self, reply, fd, before):
-        digest = new_digest(before.st_size)
-        buffers = Buffers(self.pool, digest)
-        try:
-            done = 0
-            for offset, length, hole in extents(fd, before):
-                if hole:
-                    for start in range(0, length, MAX_ZERO):
-                        feed_zeros(digest, min(MAX_ZERO, length - start))
-                        reply.tick()
-                    done = offset + length
-                    continue
-                os.lseek(fd, offset, os.SEEK_SET)
-                while length:
-                    buffer = buffers.next()
-                    count = os.readv(fd, [buffer[: min(length, MAX_PAYLOAD)]])
-                    if count == 0:
-                        return done, digest.hexdigest()
-                    digest.update(buffer[:count])
-                    length -= count
-                    done += count
-                    reply.tick()
-            return done, digest.hexdigest()
-        finally:
-            digest.close()
-            buffers.close()
+
+def hash_open(pool, fd, before, reply=None):
+    """Return the size and the SHA-256 of an open file."""
+    tick = reply.tick if reply else int
+    digest = new_digest(before.st_size)
+    buffers = Buffers(pool, digest)
+    try:
+        done = 0
+        for offset, length, hole in extents(fd, before):
+            if hole:
+                for start in range(0, length, MAX_ZERO):
+                    feed_zeros(digest, min(MAX_ZERO, length - start))
+                    tick()
+                done = offset + length
+                continue
+            os.lseek(fd, offset, os.SEEK_SET)
+            while length:
+                buffer = buffers.next()
+                count = os.readv(fd, [buffer[: min(length, MAX_PAYLOAD)]])
+                if count == 0:
+                    return done, digest.hexdigest()
+                digest.update(buffer[:count])
+                length -= count
+                done += count
+                tick()
+        return done, digest.hexdigest()
+    finally:
+        digest.close()
+        buffers.close()
 
 
 # ------------------------------------------------------------------------------------------------------- writing
@@ -1399,10 +1429,10 @@ class NewFile:
         self.device = 0
         self.size = 0
         self.hole = False  # whether the last bytes so far are a hole
-        self.digest = PlainDigest()
         self.refusal = None
         self.expect = None
-        self.sha256 = None
+        self.announced = None  # the SHA-256 that the worker says it has
+        self.sha256 = None  # the one it has, as it was read back
         self.detail = ""
 
 
@@ -1410,8 +1440,16 @@ class NewFile:
 TEMPORARY = re.compile(rb"\.firstbell-([0-9a-f]{8})-[0-9a-f]{16}\.tmp\Z")
 
 
-def temporary_name():
-    return b".firstbell-%08x-%s.tmp" % (os.getpid(), os.urandom(8).hex().encode("ascii"))
+class TemporaryNames:
+    """Names for temporary files, none of them twice."""
+
+    def __init__(self):
+        self.start = b".firstbell-%08x-%s" % (os.getpid(), os.urandom(4).hex().encode("ascii"))
+        self.number = 0
+
+    def next(self):
+        self.number += 1
+        return b"%s%08x.tmp" % (self.start, self.number)
 
 
 def lives(pid):
@@ -1452,6 +1490,11 @@ class Writer:
         self.xattrs = xattr_calls()
         self.libc = None
         self.ids = {}
+        self.pool = []  # of Buffers
+        self.names = TemporaryNames()
+        self.guard = threading.RLock()  # a commit goes on while the next files arrive: for folders, files, loosened
+        self.running = None  # the thread of that commit
+        self.ended = False
 
     def allow(self, roots):
         self.libc = self.libc or Libc()
@@ -1585,18 +1628,19 @@ class Writer:
         if "path" not in header:
             raise ProtocolError("the first frame of a file has no path")
         file = NewFile(header["file"], decode_path(header["path"]))
-        self.files[file.number] = file
-        try:
-            fd, file.folder, _ = self.place(file.path)
-            self.sweep(fd, file.folder)
-            temp = temporary_name()
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-            file.fd = self.in_folder(fd, file.folder, lambda: os.open(temp, flags, 0o600, dir_fd=fd))
-            file.temp = temp
-        except Refused as refused:
-            file.refusal = refused
-        except OSError as error:
-            file.refusal = refusal_of(error)
+        temp = self.names.next()
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+        with self.guard:
+            self.files[file.number] = file
+            try:
+                fd, file.folder, _ = self.place(file.path)
+                self.sweep(fd, file.folder)
+                file.fd = self.in_folder(fd, file.folder, lambda: os.open(temp, flags, 0o600, dir_fd=fd))
+                file.temp = temp
+            except Refused as refused:
+                file.refusal = refused
+            except OSError as error:
+                file.refusal = refusal_of(error)
         return file
 
     def sweep(self, fd, folder):
@@ -1615,15 +1659,11 @@ class Writer:
     def append(self, file, data, zeros):
         if zeros:
             os.lseek(file.fd, zeros, os.SEEK_CUR)
-            feed_zeros(file.digest, zeros)
             file.size += zeros
             file.hole = True
         if not data:
             return
-        file.digest.update(data)
         file.size += len(data)
-        if file.size > THREADED and isinstance(file.digest, PlainDigest):
-            file.digest = Digest(file.digest.hash)
         start = 0
         for block in range(0, len(data) - HOLE + 1, HOLE):
             # A first look at one byte: the copy is made only where it may be zeros.
@@ -1644,14 +1684,15 @@ class Writer:
             done = os.write(fd, data)
 
     def finish(self, header, payload):
-        """Complete a file under its temporary name: content checked, metadata set."""
+        """Complete a file under its temporary name: all but the proof of its content, which ``commit`` brings."""
         document = json.loads(payload.decode("utf-8")) if header["t"] == "finish" else header
         file = self.files.get(header["file"])
         if file is None:
             file = self.begin(header)
         if document.get("abort"):
             self.discard(file)
-            del self.files[file.number]
+            with self.guard:
+                del self.files[file.number]
             return
         self.finished.append(file)
         file.expect = document.get("expect")
@@ -1662,13 +1703,15 @@ class Writer:
                 self.append(file, payload, 0)
             if file.hole:
                 os.ftruncate(file.fd, file.size)
-            file.sha256 = file.digest.hexdigest()
-            wanted = document.get("sha256")
-            if wanted and wanted != file.sha256:
-                raise Refused("unreadable", "the content that arrived is not the one announced: its SHA-256 differs")
+            file.announced = document.get("sha256")
             target = Target(file.fd, None, None, os.fstat(file.fd))
             file.device = target.entry.st_dev
-            file.detail = self.set_meta(target, document.get("meta") or {})
+            meta = document.get("meta") or {}
+            if file.size <= SMALL_READ or not (meta.get("mode") or 0o400) & 0o400:
+                # A small file while it is open, and one that later not even its owner may read; large ones once they
+                # are durable, while the next content arrives.
+                self.read_back(file, file.fd)
+            file.detail = self.set_meta(target, meta)
             os.close(file.fd)
             file.fd = None
         except Refused as refused:
@@ -1682,7 +1725,6 @@ class Writer:
 
     def discard(self, file):
         """Remove the temporary file."""
-        file.digest.close()
         if file.fd is not None:
             os.close(file.fd)
             file.fd = None
@@ -1694,10 +1736,35 @@ class Writer:
                 pass  # then it is not there
             file.temp = None
 
-    def commit(self, reply):
-        """Make finished files durable, rename them, make that durable; return their results."""
+    def begin_commit(self, reply, answer):
+        """Commit what is finished on a thread, which passes the results to ``answer``; content may arrive meanwhile.
+
+        Until ``settle`` returns, the output belongs to that thread.
+        """
         self.require()
         files, self.finished = self.finished, []
+        dirty, self.dirty = self.dirty, set()
+
+        def run():
+            try:
+                answer(self.commit(reply, files, dirty))
+            except (BrokenPipeError, ConnectionError):
+                pass  # nobody is there to read: the input ends too
+            except Exception as error:
+                reply.fail("internal", "%s: %s" % (type(error).__name__, error))
+
+        self.running = threading.Thread(target=run)
+        self.running.daemon = True
+        self.running.start()
+
+    def settle(self):
+        """Wait for the commit that is under way, if one is."""
+        running, self.running = self.running, None
+        if running is not None:
+            running.join()
+
+    def commit(self, reply, files, dirty):
+        """Make files durable, read them back, rename those that are right, make that durable; return all results."""
         good = [file for file in files if file.refusal is None]
         try:
             self.wait(reply, lambda: self.sync_files(good))
@@ -1708,29 +1775,61 @@ class Writer:
             if file.refusal is not None:
                 continue
             try:
-                fd, folder, name = self.place(file.path)
-                if folder != file.folder:
-                    raise Refused("conflict", "the folder leads elsewhere now")
-                self.in_folder(fd, folder, lambda: self.move(fd, file.temp, name, file.expect))
-                file.temp = None
-                self.dirty.add(folder)
+                self.prove(reply, file)
+                with self.guard:
+                    if self.ended:
+                        raise Refused("unreadable", "the helper was told to end")
+                    fd, folder, name = self.place(file.path)
+                    if folder != file.folder:
+                        raise Refused("conflict", "the folder leads elsewhere now")
+                    self.in_folder(fd, folder, lambda: self.move(fd, file.temp, name, file.expect))
+                    file.temp = None
+                dirty.add(folder)
             except Refused as refused:
                 self.refuse(file, refused)
             except OSError as error:
                 self.refuse(file, refusal_of(error))
             reply.tick()
         try:
-            dirty, self.dirty = self.dirty, set()
             self.wait(reply, lambda: self.sync_folders(dirty))
         except OSError as error:
             for file in good:
                 if file.refusal is None:
                     file.refusal = refusal_of(error)
-        for file in files:
-            del self.files[file.number]
-        if not self.files:
-            self.tighten()
-        return [self.result({"file": file.number}, file.refusal, file.detail, file.sha256) for file in files]
+        with self.guard:
+            for file in files:
+                self.files.pop(file.number, None)
+            if not self.files:
+                self.tighten()
+        return [self.written({"file": file.number}, file) for file in files]
+
+    def prove(self, reply, file):
+        """Read a file back under its temporary name; refuse one that does not have the content announced."""
+        if file.sha256 is None:
+            with Place(join(file.folder, file.temp)) as place:
+                fd = os.open(place.name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=place.fd)
+            try:
+                self.read_back(file, fd, reply)
+            finally:
+                os.close(fd)
+        if file.announced and file.announced != file.sha256:
+            raise Refused("unreadable", "read back, the content is not the one announced: its SHA-256 differs")
+
+    def read_back(self, file, fd, reply=None):
+        if file.size > SMALL_READ:
+            size, file.sha256 = hash_open(self.pool, fd, os.fstat(fd), reply)
+        else:
+            os.lseek(fd, 0, os.SEEK_SET)
+            data = read_exact(fd, file.size + 1)
+            size, file.sha256 = len(data), hashlib.sha256(data).hexdigest()
+        if size != file.size:
+            raise Refused("unreadable", "read back, it has %d bytes instead of %d" % (size, file.size))
+
+    def written(self, fields, file):
+        result = self.result(fields, file.refusal, file.detail, file.sha256)
+        if file.refusal is None:
+            result["read_back"] = True
+        return result
 
     @staticmethod
     def result(fields, refusal, detail="", sha256=None):
@@ -1925,7 +2024,7 @@ class Writer:
             self.in_folder(fd, folder, lambda: call(name))
             return
         self.check(fd, name, item.get("expect"))
-        temp = temporary_name()
+        temp = self.names.next()
         self.in_folder(fd, folder, lambda: call(temp))
         try:
             self.move(fd, temp, name, item.get("expect"))
@@ -2058,12 +2157,14 @@ class Writer:
 
     def cleanup(self):
         """Remove every temporary file, put back the modes of folders."""
-        for file in list(self.files.values()):
-            self.discard(file)
-        self.files = {}
-        self.finished = []
-        self.tighten()
-        self.close_folders()
+        with self.guard:
+            self.ended = True
+            for file in list(self.files.values()):
+                self.discard(file)
+            self.files = {}
+            self.finished = []
+            self.tighten()
+            self.close_folders()
 
 
 class Target:
@@ -2186,6 +2287,7 @@ class Facts:
             "time": int(time.time() * 1000000000),
             "pid": os.getpid(),
             "limits": self.limits(),
+            "proves": True,
         }
 
     @staticmethod
@@ -2352,8 +2454,11 @@ class Server:
             while True:
                 frame = self.source.frame()
                 if frame is None:
+                    self.writer.settle()
                     return 0
                 header, payload = frame
+                if header["t"] not in ("write", "finish", "put"):
+                    self.writer.settle()
                 if header["t"] == "hello" and header.get("v") != PROTOCOL_VERSION:
                     self.error(header, "version", "this helper speaks version %d" % PROTOCOL_VERSION)
                     return 98
@@ -2366,10 +2471,8 @@ class Server:
             self.writer.cleanup()
 
     def error(self, header, code, message):
-        reply = Reply(self.output, header["id"])
-        reply.seq = -1  # an error may follow any frame of its answer
-        reply.send("error", {"code": code, "message": message[:2000]})
-        self.output.flush()
+        self.writer.settle()
+        Reply(self.output, header["id"]).fail(code, message)
 
     def serve(self, header, payload):
         call = getattr(self, "on_" + header["t"].replace("-", "_"), None)
@@ -2525,7 +2628,7 @@ class Server:
 
     def on_commit(self, header, payload):
         reply = self.reply(header)
-        self.results(reply, self.writer.commit(reply))
+        self.writer.begin_commit(reply, lambda results: self.results(reply, results))
 
     def on_make(self, header, payload):
         reply = self.reply(header)

@@ -28,6 +28,8 @@ _GATHERED: Final = 500
 _RESULT: Final = 150
 #: Largest metadata that goes into the header of ``put``, in characters; with a path of 4,096 bytes that fits.
 _SMALL_META: Final = 16 * 1024
+#: Names of user and group up to this length together are no reason to look closer.
+_SHORT_NAMES: Final = 1000
 _MAX_ZERO: Final = 256 * 1024 * 1024
 _ZEROS: Final = bytes(MAX_PAYLOAD)
 
@@ -37,8 +39,10 @@ _REASONS: Final = frozenset(get_args(WriteReason))
 class RemoteSink:
     """Writes a host's files; for one thread."""
 
-    def __init__(self, session: Session, names: NameTable) -> None:
+    def __init__(self, session: Session, names: NameTable, *, proves: bool = False) -> None:
         self._session = session
+        #: Whether the host reads each file back and compares its hash before it gives it its name.
+        self.proves = proves
         self._names = names
         self._gathered: list[str] = []
         self._gathered_kind = ""
@@ -47,6 +51,9 @@ class RemoteSink:
         self._answers: deque[Answer] = deque()
         self._files = 0
         self._paths: dict[int, bytes] = {}
+        #: Numbers of the files since the last commit, and the answer of that commit while nobody has taken it.
+        self._uncommitted: list[int] = []
+        self._begun: Answer | None = None
 
     def stat(self, paths: Sequence[bytes]) -> list[Node | None]:
         """Return what stands at each path now, or None for nothing, or nothing that the account may see."""
@@ -118,12 +125,13 @@ class RemoteSink:
 
         Pieces must not change after they are given. When ``content`` raises, the file is given up and there is no
         result for it. ``sha256`` tells the hash of the content once all of it was taken, so that it is not hashed
-        here again; the host hashes what arrives and compares.
+        here again; the host hashes what it wrote and compares.
         """
         self._flush()
         self._files += 1
         number = self._files
         self._paths[number] = path
+        self._uncommitted.append(number)
         last: dict[str, Any] = {"meta": meta_of(node), "expect": expect_of(expected)}
         fields: dict[str, Any] = {"file": number, "path": encode_path(path)}
         digest = hashlib.sha256()
@@ -146,6 +154,7 @@ class RemoteSink:
                         del fields["path"]
         except BaseException:
             del self._paths[number]
+            self._uncommitted.remove(number)
             if begun:
                 self._session.stream("finish", fields, b'{"abort":true}')
             raise
@@ -153,23 +162,46 @@ class RemoteSink:
         self._session.stream("finish", fields, dump(last).encode("ascii"))
 
     def _put(self, fields: dict[str, Any], content: Buffer, last: dict[str, Any]) -> None:
-        document = dump(last)
-        if len(document) <= _SMALL_META:
+        # Nearly all metadata is small, and the header is encoded later: not twice for the sake of a few.
+        if _is_plain(last["meta"]) or len(dump(last)) <= _SMALL_META:
             self._session.stream("put", {**fields, **last}, content)
             return
+        document = dump(last)
         if len(content):
             self._session.stream("write", fields, content)
             del fields["path"]
         self._session.stream("finish", fields, document.encode("ascii"))
 
+    def begin_commit(self) -> Callable[[], list[WriteResult]]:
+        """Commit as ``commit`` does, without waiting; what is returned waits, and gives the results.
+
+        Files may be written meanwhile, nothing else. An earlier commit is waited for first. Hard links and what else
+        was gathered are committed at once.
+        """
+        if self._gathered or self._hardlinks or self._answers:
+            results = self.commit()
+            return lambda: results
+        if self._begun is not None:
+            raise RuntimeError("the results of the commit before were not taken")
+        numbers, self._uncommitted = self._uncommitted, []
+        # Without weight: the helper goes on taking content while it answers this.
+        begun = self._begun = self._session.request("commit", weight=0)
+
+        def take() -> list[WriteResult]:
+            self._begun = None
+            return self._files_of(begun, numbers)
+
+        return take
+
     def commit(self) -> list[WriteResult]:
         """Make all since the last commit durable, rename it into place, and return one result per path."""
+        if self._begun is not None:
+            raise RuntimeError("the results of the commit before were not taken")
         self._flush()
-        self._answers.append(self._session.request("commit"))
-        files = set(self._paths.values())
-        results = self._take()
-        if self._paths:
-            raise ProtocolError(f"the helper gave no result for {len(self._paths)} files")
+        files = {self._paths[number] for number in self._uncommitted}
+        numbers, self._uncommitted = self._uncommitted, []
+        answer = self._session.request("commit")
+        results = self._take() + self._files_of(answer, numbers)
         if self._hardlinks:
             results.extend(self._link({result.path for result in results if not result.ok and result.path in files}))
         return results
@@ -186,6 +218,13 @@ class RemoteSink:
             self._request("make", group)
         self._answers.append(self._session.request("commit"))
         return results + self._take()
+
+    def _files_of(self, answer: Answer, numbers: list[int]) -> list[WriteResult]:
+        results = list(self._results(answer))
+        missing = sum(1 for number in numbers if self._paths.pop(number, None) is not None)
+        if missing:
+            raise ProtocolError(f"the helper gave no result for {missing} files")
+        return results
 
     def _take(self) -> list[WriteResult]:
         results: list[WriteResult] = []
@@ -207,6 +246,8 @@ class RemoteSink:
         self._gathered.append(dump(item))
 
     def _flush(self) -> None:
+        if not self._gathered:
+            return
         gathered, self._gathered = self._gathered, []
         for group in batches(gathered):
             self._request(self._gathered_kind, group)
@@ -228,10 +269,23 @@ class RemoteSink:
                 raise ProtocolError(f"not a reason of a result: {reason!r}")
             digest = result.get("sha256")
             return WriteResult(
-                path, bool(result["ok"]), reason, result.get("detail", ""), bytes.fromhex(digest) if digest else None
+                path,
+                bool(result["ok"]),
+                reason,
+                result.get("detail", ""),
+                bytes.fromhex(digest) if digest else None,
+                bool(digest) and result.get("read_back") is True,
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ProtocolError(f"not a result: {str(result)[:200]}") from error
+
+
+def _is_plain(meta: dict[str, Any]) -> bool:
+    """Return whether metadata is numbers and short names only."""
+    return (
+        meta.keys() <= {"mode", "uid", "gid", "user", "group", "mtime", "atime"}
+        and len(meta.get("user", "")) + len(meta.get("group", "")) <= _SHORT_NAMES
+    )
 
 
 def _array(frame: Frame) -> list[Any]:

@@ -31,18 +31,22 @@ class RemoteSource:
     def __init__(self, session: Session, names: NameTable) -> None:
         self._session = session
         self._names = names
+        #: Of a walk that asked for shadow copies, by drive letter: ``made``, or why there is none.
+        self.shadow_copies: dict[str, str] = {}
 
     def entries(self, request: WalkRequest) -> Iterator[Directory | Skipped]:
         """Yield folders depth first, each before what is in it, names in byte order, starting at ``/``."""
-        fields = {"max": _PAGE_ROWS}
+        fields = {"max": _PAGE_ROWS, **({"shadow": True} if request.shadow else {})}
         answer = send_parts(self._session, "list", fields, _walk_documents(request))
-        return self._entries(Pages(self._session, answer, _PAGE_ROWS, eager=_PAGES_AHEAD))
+        return self._entries(Pages(self._session, answer, _PAGE_ROWS, eager=_PAGES_AHEAD), shadow=request.shadow)
 
-    def _entries(self, pages: Pages) -> Iterator[Directory | Skipped]:
+    def _entries(self, pages: Pages, *, shadow: bool) -> Iterator[Directory | Skipped]:
         children: list[Node] = []
         try:
             for frame in pages:
-                if frame.type == "skip":
+                if shadow and frame.type == "item":
+                    self.shadow_copies = _shadow_copies(frame)
+                elif frame.type == "skip":
                     yield _skipped(decode_path(frame.header.get("path")), frame)
                 elif frame.type == "entry":
                     self._names.learn(frame.header)
@@ -158,6 +162,14 @@ def _rule(rule: Rule) -> dict[str, Any]:
     }
 
 
+def _shadow_copies(frame: Frame) -> dict[str, str]:
+    try:
+        told = json.loads(bytes(frame.payload))["shadow"]
+        return {str(drive): str(outcome) for drive, outcome in told.items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ProtocolError("the helper did not tell of its shadow copies as the contract says") from error
+
+
 def _entry(frame: Frame) -> tuple[bytes, list[Any], bool]:
     try:
         document = json.loads(bytes(frame.payload))
@@ -190,6 +202,7 @@ def _end(frame: Frame, path: bytes) -> FileEnd:
             bytes.fromhex(digest) if digest else None,
             Stat(*header["before"]),
             Stat(*header["after"]),
+            live=header.get("live") is True,
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ProtocolError(f"not an end frame: {str(header)[:200]}") from error

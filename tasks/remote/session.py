@@ -137,7 +137,8 @@ class Session:
 
         ``payload`` must not change afterwards.
         """
-        self._settle()
+        if self._answers:
+            self._settle()
         with self._changed:
             while self._unsent_size >= MAX_UNSENT and self._send_error is None and not self._closed:
                 self._changed.wait()

@@ -124,7 +124,8 @@ def test_the_frame_script(started: tuple[Channel, Hello], tmp_path: Path) -> Non
     script.post("finish", json.dumps({"sha256": None, "meta": {"mode": 0o600}, "expect": None}).encode(), file=7)
     item, _ = script.ask("commit")
     (result,) = payload(item[1])
-    assert result == {"file": 7, "ok": True, "sha256": hashlib.sha256(b"new content").hexdigest()}
+    digest = hashlib.sha256(b"new content").hexdigest()
+    assert result == {"file": 7, "ok": True, "sha256": digest, "read_back": True}
     assert (tmp_path / "new").read_bytes() == b"new content"
 
     assert script.ask("bye")[-1][0] == "done"

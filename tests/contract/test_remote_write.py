@@ -89,7 +89,7 @@ def test_files_of_every_size_are_written(sink: RemoteSink, root: bytes) -> None:
     results = sink.commit()
     for number, (content, result) in enumerate(zip(contents, results, strict=True)):
         path = root + b"/%d" % number
-        assert result == WriteResult(path, True, sha256=hashlib.sha256(content).digest())
+        assert result == WriteResult(path, True, sha256=hashlib.sha256(content).digest(), read_back=True)
         assert read(path) == content
         assert stat.S_IMODE(os.lstat(path).st_mode) == 0o640
         assert os.lstat(path).st_mtime_ns == 1_500_000_000_123_456_789
