@@ -6,8 +6,9 @@ Source: restic's ``doc/design.rst``, "Keys, Encryption and MAC". A sealed text i
 from __future__ import annotations
 
 import os
+import threading
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
@@ -32,6 +33,8 @@ class Key:
     encrypt: bytes = field(repr=False)
     mac_k: bytes = field(repr=False)
     mac_r: bytes = field(repr=False)
+    #: Ciphers that are used again, for each thread its own: making one costs more than opening a small blob with it.
+    _ciphers: threading.local = field(default_factory=threading.local, init=False, repr=False, compare=False)
 
     @classmethod
     def random(cls) -> Key:
@@ -51,7 +54,7 @@ class Key:
         sealed[:IV_SIZE] = iv
         view = memoryview(sealed)
         # The place of the MAC serves as the slack of a block that update_into asks for.
-        Cipher(algorithms.AES(self.encrypt), modes.CTR(iv)).encryptor().update_into(data, view[IV_SIZE:])
+        self._counting(iv).update_into(data, view[IV_SIZE:])
         sealed[IV_SIZE + size :] = Poly1305.generate_tag(self._mac_key(iv), view[IV_SIZE : IV_SIZE + size])
         return sealed
 
@@ -66,9 +69,21 @@ class Key:
             Poly1305.verify_tag(self._mac_key(iv), body, bytes(view[-MAC_SIZE:]))
         except InvalidSignature:
             raise NotAuthentic("the MAC does not fit") from None
-        return Cipher(algorithms.AES(self.encrypt), modes.CTR(iv)).decryptor().update(body)
+        plain: bytes = self._counting(iv).update(body)
+        return plain
 
     def _mac_key(self, iv: bytes) -> bytes:
         # Poly1305-AES: the one-time pad is the IV encrypted with k. One block, so no mode is involved.
-        pad = Cipher(algorithms.AES(self.mac_k), modes.ECB()).encryptor().update(iv)  # noqa: S305
-        return self.mac_r + pad
+        pad = getattr(self._ciphers, "pad", None)
+        if pad is None:
+            pad = self._ciphers.pad = Cipher(algorithms.AES(self.mac_k), modes.ECB()).encryptor()  # noqa: S305
+        return self.mac_r + bytes(pad.update(iv))
+
+    def _counting(self, iv: bytes) -> Any:
+        """Return the cipher in counter mode, where both directions are one, at its beginning for ``iv``."""
+        counting = getattr(self._ciphers, "counting", None)
+        if counting is None:
+            counting = self._ciphers.counting = Cipher(algorithms.AES(self.encrypt), modes.CTR(iv)).encryptor()
+        else:
+            counting.reset_nonce(iv)
+        return counting

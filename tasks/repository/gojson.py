@@ -131,12 +131,11 @@ def parse_time(text: str) -> int:
         and text[10] == "T"
     ):
         try:
-            past = datetime.fromisoformat(text[:19]) - _EPOCH
+            seconds = _seconds(text[:19])
         except ValueError:
             pass
         else:
-            nanoseconds = int(fraction.ljust(9, "0")[:9]) if fraction else 0
-            return (past.days * 86400 + past.seconds) * _NANO + nanoseconds
+            return seconds * _NANO + (int(fraction.ljust(9, "0")[:9]) if fraction else 0)
     found = _TIME.fullmatch(text)
     if not found:
         raise ValueError(f"not a time: {text!r}")
@@ -146,6 +145,13 @@ def parse_time(text: str) -> int:
         offset = int(off_hour) * 3600 + int(off_minute) * 60
         seconds += offset if sign == "-" else -offset
     return seconds * _NANO + int((fraction or "0").ljust(9, "0"))
+
+
+@lru_cache(maxsize=4096)
+def _seconds(text: str) -> int:
+    # Many files of a folder were made, or at least changed, within the same second.
+    past = datetime.fromisoformat(text) - _EPOCH
+    return past.days * 86400 + past.seconds
 
 
 @lru_cache(maxsize=4096)
