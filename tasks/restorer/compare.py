@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final, Literal
 
 from tasks.repository.tree import Node
+from tasks.restorer.foreign import attributes_differ, is_placeholder
 
 Action = Literal[
     "create",  # nothing is there
@@ -27,6 +28,9 @@ SYSTEM_XATTRS: Final = frozenset(
         "security.selinux",
     }
 )
+
+#: Why a file is left alone that is on the computer only by its name.
+IN_CLOUD: Final = "it is there as a placeholder of the cloud (OneDrive), with the same size and time"
 
 _SECOND: Final = 1_000_000_000
 _MODE: Final = 0o7777
@@ -51,6 +55,8 @@ def metadata_differs(node: Node, there: Node, *, owners: bool = True) -> bool:
     if owners and _owner_differs(node.group, node.gid, there.group, there.gid):
         return True
     if node.type != "symlink" and not same_time(node.mtime_ns, there.mtime_ns):
+        return True
+    if node.generic_attributes and attributes_differ(node, there):
         return True
     wanted = [pair for pair in node.xattrs if pair[0] not in SYSTEM_XATTRS]
     return bool(wanted) and not set(wanted) <= set(there.xattrs)
@@ -79,6 +85,8 @@ def compare(
 
 
 def _compare_files(node: Node, there: Node, equal: bool | None, owners: bool) -> tuple[Action, str] | None:
+    if is_placeholder(there):
+        return _beside_cloud(node, there)
     if node.size == there.size:
         if equal is None:
             if not same_time(node.mtime_ns, there.mtime_ns):
@@ -89,6 +97,15 @@ def _compare_files(node: Node, there: Node, equal: bool | None, owners: bool) ->
     if newer(there, node):
         return "keep-newer", "it was changed after the snapshot"
     return "overwrite", "its content differs from the snapshot's"
+
+
+def _beside_cloud(node: Node, there: Node) -> tuple[Action, str]:
+    """Return the action for a file whose content on the host is in the cloud: it is neither read nor replaced."""
+    if node.size == there.size and same_time(node.mtime_ns, there.mtime_ns):
+        return "same", IN_CLOUD
+    if newer(there, node):
+        return "keep-newer", "its content is in the cloud (OneDrive), and it was changed after the snapshot"
+    return "conflict", "another version of it is in the cloud (OneDrive), and only a placeholder here: left alone"
 
 
 def _owner_differs(name: str, number: int, there_name: str, there_number: int) -> bool:

@@ -27,8 +27,10 @@ _ZEROS: Final = bytes(ZERO_RUN)
 class Contents:
     """Gives the contents of ``nodes``, which must be asked for in their order; some may be left out."""
 
-    def __init__(self, repository: Repository, nodes: Sequence[Node]) -> None:
+    def __init__(self, repository: Repository, nodes: Sequence[Node], *, hashed: bool = True) -> None:
+        """Give what the repository has; ``hashed=False`` when others compare the hash of each file with ``sha256``."""
         self._repository = repository
+        self._hashed = hashed
         self._nodes = nodes
         self._blobs: Iterator[bytes] | None = None
         self._next = 0
@@ -46,14 +48,7 @@ class Contents:
         if not content:
             self.sha256 = EMPTY
             return
-        if self._blobs is None or self._stale or index != self._next:
-            self.close()
-            self._blobs = self._repository.iter_blobs(
-                [id_ for node in self._nodes[index:] for id_ in node.content or ()]
-            )
-        self._next = index + 1
-        # Until the end is reached, the sequence stands in the middle of this file.
-        self._stale = True
+        self._go_to(index)
         digest = hashlib.sha256() if len(content) > 1 and known is None else None
         last, pieces = b"", list[bytes | Zeros]()
         for id_ in content:
@@ -65,6 +60,21 @@ class Contents:
             yield from pieces
         self._stale = False
         self.sha256 = content[0] if len(content) == 1 else digest.digest() if digest is not None else known
+
+    def small(self, index: int) -> bytes | None:
+        """Return the content of a file of one blob below ``ZERO_RUN``, None for others: then ``read`` it.
+
+        Raises as that does.
+        """
+        node = self._nodes[index]
+        if node.content is None or len(node.content) != 1 or node.size >= ZERO_RUN:
+            return None
+        self.sha256 = None
+        self._go_to(index)
+        blob = self._blob(node.content[0])
+        self._stale = False
+        self.sha256 = node.content[0]
+        return blob
 
     def digest(self) -> bytes:
         """Return the SHA-256 of the file that was just read to its end."""
@@ -78,6 +88,16 @@ class Contents:
         if isinstance(blobs, Generator):
             with contextlib.suppress(Damaged, NotFound):
                 blobs.close()
+
+    def _go_to(self, index: int) -> None:
+        if self._blobs is None or self._stale or index != self._next:
+            self.close()
+            self._blobs = self._repository.iter_blobs(
+                [id_ for node in self._nodes[index:] for id_ in node.content or ()], hashed=self._hashed
+            )
+        self._next = index + 1
+        # Until the end is reached, the sequence stands in the middle of this file.
+        self._stale = True
 
     def _blob(self, id_: ID) -> bytes:
         """Return the next blob of the sequence.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
 from typing import Final
 
 from tasks.errors import Damaged
@@ -17,13 +18,33 @@ EMPTY: Final = hashlib.sha256(b"").digest()
 KnownHashes = Mapping[bytes, bytes]
 
 
+class HashesWhenAsked(Mapping[bytes, bytes]):
+    """Known hashes that are read when the first of them is asked for: of small files alone nobody asks."""
+
+    def __init__(self, read: Callable[[], KnownHashes]) -> None:
+        self._read = read
+
+    @cached_property
+    def _known(self) -> KnownHashes:
+        return self._read()
+
+    def __getitem__(self, path: bytes) -> bytes:
+        return self._known[path]
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._known)
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+
 def cheap_hash(node: Node, source: bytes = b"", known: KnownHashes | None = None) -> bytes | None:
     """Return the SHA-256 of a file as far as nothing must be read: one blob's ID is the hash of what it holds."""
     if node.content is None:
         return None
     if len(node.content) <= 1:
         return node.content[0] if node.content else EMPTY
-    return known.get(source) if known else None
+    return known.get(source) if known is not None else None
 
 
 def stored_hash(repository: Repository, node: Node) -> bytes:

@@ -107,7 +107,8 @@ class RestorePlan:
 
     def to_json(self) -> dict[str, Any]:
         """Return the whole plan as JSON values; what is the same already is only counted."""
-        return {**self.summary(), "items": [_item_json(item) for item in self.items if item.action != "same"]}
+        told = [item for item in self.items if item.action != "same" or item.reason]
+        return {**self.summary(), "items": [_item_json(item) for item in told]}
 
 
 def finish_plan(  # the one place that derives what the other fields say
@@ -139,12 +140,15 @@ def finish_plan(  # the one place that derives what the other fields say
     )
 
 
+_encode: Final = json.JSONEncoder(separators=(",", ":")).encode
+
+
 def _digest(snapshot: Snapshot, roots: tuple[bytes, ...], items: list[PlanItem]) -> str:
     """Return the SHA-256 of what the plan would write, where, and over what."""
     digest = hashlib.sha256()
 
     def add(value: object) -> None:
-        digest.update(json.dumps(value, separators=(",", ":")).encode() + b"\n")
+        digest.update(_encode(value).encode() + b"\n")
 
     add(["firstbell-plan", 1, (snapshot.id or snapshot.tree).hex(), [root.hex() for root in roots]])
     for item in items:
@@ -157,6 +161,7 @@ def _digest(snapshot: Snapshot, roots: tuple[bytes, ...], items: list[PlanItem])
                 item.action,
                 [node.type, node.mode, node.uid, node.gid, node.user, node.group, node.mtime_ns, node.size],
                 [node.linktarget.hex(), [[name, value.hex()] for name, value in node.xattrs]],
+                *([node.generic_attributes] if node.generic_attributes else []),
                 _content_hash(node.content),
                 None if seen is None else [seen.type, seen.size, seen.mtime_ns],
                 None if item.link_to is None else item.link_to.hex(),

@@ -88,9 +88,10 @@ def staged(
     where = mapped(target or {b"/": b"/"}, host)
     chosen: list[Place] = []
     taken: set[bytes] = set()
-    bases = [_base(unit, where, stage_in, host) for unit in units]
-    for unit, base in zip(units, bases, strict=True):
-        shared = bases.count(base) > 1 or (stage_folder is not None and len(units) > 1)
+    found = _bases(units, where, stage_in, host)
+    bases = [base for _, base in found]
+    for unit, base in found:
+        shared = bases.count(base) > 1 or (stage_folder is not None and len(found) > 1)
         folder = host.real_path(absolute(stage_folder)) if stage_folder is not None else _fresh(base, host, now)
         new = folder
         if shared:
@@ -107,6 +108,25 @@ def staging_units(roots: Sequence[bytes], homes: Sequence[bytes]) -> list[bytes]
     units = [next((home for home in known if paths.inside(root, home)), root) for root in roots]
     units = list(dict.fromkeys(units))
     return [unit for unit in units if not any(unit != other and paths.inside(unit, other) for other in units)]
+
+
+def _bases(
+    units: Sequence[bytes], where: Placement, stage_in: Mapping[bytes, bytes], host: HostPaths
+) -> list[tuple[bytes, bytes]]:
+    """Return each unit with the folder that gets its dated folder; one that has no place there is left out, and told.
+
+    Raises ``RestoreRefused`` when none has one.
+    """
+    found: list[tuple[bytes, bytes]] = []
+    refusal: RestoreRefused | None = None
+    for unit in units:
+        try:
+            found.append((unit, _base(unit, where, stage_in, host)))
+        except RestoreRefused as error:
+            refusal = refusal or error
+    if refusal is not None and not found:
+        raise refusal
+    return found
 
 
 def _base(unit: bytes, where: Placement, stage_in: Mapping[bytes, bytes], host: HostPaths) -> bytes:

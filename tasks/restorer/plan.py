@@ -8,11 +8,13 @@ from itertools import islice
 from typing import Final
 
 from tasks.entries import Expected
+from tasks.repository.blob import BlobType
 from tasks.repository.ids import ID
 from tasks.repository.repository import Repository
 from tasks.repository.tree import Node
 from tasks.restorer import paths
-from tasks.restorer.compare import Action, compare
+from tasks.restorer.compare import IN_CLOUD, Action, compare
+from tasks.restorer.foreign import Crossing, is_placeholder
 from tasks.restorer.hard_links import HardLinks
 from tasks.restorer.hashes import KnownHashes, cheap_hash, stored_hash
 from tasks.restorer.host_paths import HostPaths
@@ -30,6 +32,7 @@ __all__ = ["WRITING", "Action", "PlanItem", "RestorePlan", "RestoreRequest", "bu
 #: Paths in one question to the host.
 _BATCH: Final = 1000
 _NEW_FOLDER_MODE: Final = 0o40755
+_WINDOWS_FOLDER_MODE: Final = 0o40777
 
 
 def build_plan(
@@ -62,18 +65,29 @@ class _Builder:
         self._sink = sink
         self._request = request
         self._known = known
+        self._crossing = Crossing(request.of, request.onto)
+        #: What two paths share that the host takes for one; paths in the sets below are kept by it.
+        self._key = self._crossing.key
         self._now_ns = int(now.timestamp()) * 1_000_000_000
-        self._host = HostPaths(lambda path: sink.stat([path])[0])
+        self._host = HostPaths(lambda path: self._crossing.link(sink.stat([path])[0]))
         self._roots = snapshot_roots(repository, request.snapshot)
         self._placement = self._place(now)
-        self._newer_too = {real for path in request.overwrite_newer for real in (path, self._host.real_path(path))}
+        self._newer_too = {
+            self._key(real) for path in request.overwrite_newer for real in (path, self._host.real_path(path))
+        }
         self._owners = Owners(repository, sink, request.snapshot)
         self._items: list[PlanItem] = []
         self._used: set[Place] = set()
         #: Folders that are not on the host, or are in the way: nothing below them need be asked for.
         self._missing: set[bytes] = set()
-        self._blocked: set[bytes] = set()
+        #: Why nothing can stand below a folder.
+        self._blocked: dict[bytes, str] = {}
         self._taken: set[bytes] = set()
+        #: Folders that are made only if something comes to lie in them, by their place on the host.
+        self._waiting: dict[bytes, PlanItem] = {}
+        self._in_cloud = 0
+        #: The first name of the snapshot for each key, where the host takes several for one.
+        self._names: dict[bytes, bytes] = {}
         self._links = HardLinks()
         self._blobs: set[ID] = set()
 
@@ -82,8 +96,9 @@ class _Builder:
         request = self._request
         bases = relative_bases(self._roots, self._real(request.homes))
         aliases = self._aliases()
-        include = Selection(request.include, bases, aliases) if request.include else None
-        exclude = Selection(request.exclude, bases, aliases) if request.exclude else None
+        windows = self._crossing.of_windows
+        include = Selection(request.include, bases, aliases, windows=windows) if request.include else None
+        exclude = Selection(request.exclude, bases, aliases, windows=windows) if request.exclude else None
         found = walk(self._repository, request.snapshot, self._roots, include, exclude)
         while batch := list(islice(found, _BATCH)):
             self._take(batch)
@@ -126,13 +141,23 @@ class _Builder:
 
     def _take(self, batch: list[Found]) -> None:
         wanted = [(found, place, place.of(found.path)) for found, place in self._placed(batch)]
-        asked = [target for _, _, target in wanted if paths.parent(target) not in self._missing]
+        asked = list(self._askable(wanted))
         there = dict(zip(asked, self._sink.stat(asked), strict=True)) if asked else {}
         equal = self._compare_contents(
             [(found, there[target], target) for found, _, target in wanted if there.get(target) is not None]
         )
         for found, place, target in wanted:
             self._decide(found, place, target, there.get(target), equal.get(target))
+
+    def _askable(self, wanted: list[tuple[Found, Place, bytes]]) -> Iterator[bytes]:
+        """Yield the places at which something may stand: not below a folder that is missing or cannot be."""
+        impossible: set[bytes] = set()
+        for found, _, target in wanted:
+            above = self._key(paths.parent(target))
+            if above in impossible or self._crossing.problem(found.node):
+                impossible.add(self._key(target))
+            elif above not in self._missing:
+                yield target
 
     def _placed(self, batch: list[Found]) -> Iterator[tuple[Found, Place]]:
         """Yield what has a place on the host, and make sure that the place itself will be there."""
@@ -160,18 +185,19 @@ class _Builder:
             absent.append(path)
             path = paths.parent(path)
         if path != b"/" and there is not None and there.type not in ("dir", "symlink"):
-            self._blocked.add(path)
-            self._missing.add(path)
-        model = self._owners.of_base(place)
+            self._shut(path, f"something else stands at {paths.display(path)}")
+        model = self._owners.of_base(place) if absent else None
         for folder in reversed(absent):
             node = Node(folder.rpartition(b"/")[2], "dir", _NEW_FOLDER_MODE, self._now_ns, self._now_ns)
             if model is not None:
                 node.mode, node.uid, node.gid = model.mode, model.uid, model.gid
                 node.user, node.group = model.user, model.group
-            self._missing.add(folder)
-            if paths.parent(folder) in self._blocked:
-                self._blocked.add(folder)
+            self._missing.add(self._key(folder))
+            if (reason := self._blocked.get(self._key(paths.parent(folder)))) is not None:
+                self._shut(folder, reason)
                 continue
+            if self._crossing.onto_windows:
+                node.mode = _WINDOWS_FOLDER_MODE
             self._append(PlanItem(folder, node, "create", source=folder))
 
     def _compare_contents(self, asked: list[tuple[Found, Node | None, bytes]]) -> dict[bytes, bool]:
@@ -180,7 +206,10 @@ class _Builder:
         for found, there, target in asked:
             if found.node.type != "file" or there is None or there.type != "file" or there.size != found.node.size:
                 continue
-            if found.node.content is not None and (self._request.check_content or compare(found.node, there) is None):
+            if is_placeholder(there):
+                continue
+            node = self._crossing.node(found.node)
+            if node.content is not None and (self._request.check_content or compare(node, there) is None):
                 pairs[target] = found
         equal: dict[bytes, bool] = {}
         for hashed in self._sink.hash(list(pairs)):
@@ -194,32 +223,46 @@ class _Builder:
             return known
         return stored_hash(self._repository, found.node)
 
-    def _decide(self, found: Found, place: Place, target: bytes, there: Node | None, equal: bool | None) -> None:
-        folder = paths.parent(target)
-        if folder in self._blocked:
-            self._block(found, target, f"something else stands at {paths.display(folder)} or above it")
-            return
-        if found.problem:
+    def _hindered(self, found: Found, target: bytes) -> bool:
+        """Return whether something cannot come to stand there, whatever stands there now, and tell it."""
+        if (reason := self._blocked.get(self._key(paths.parent(target)))) is not None:
+            self._block(found, target, reason, below=reason)
+        elif found.problem:
             self._add(found, target, "skip", found.problem)
+        elif problem := self._crossing.problem(found.node):
+            if found.node.type == "dir":
+                self._shut(target, f"the folder {paths.display(target)} cannot be made here")
+            if found.selected:
+                self._add(found, target, "skip", problem)
+        else:
+            return False
+        return True
+
+    def _decide(self, found: Found, place: Place, target: bytes, there: Node | None, equal: bool | None) -> None:
+        if self._hindered(found, target):
             return
         if not found.selected:
             self._lead_in(found, place, target, there)
             return
-        node = self._owners.translate(found.node, place)
+        if self._is_twin(found, target):
+            return
+        node = self._crossing.node(self._owners.translate(found.node, place))
         decided = compare(node, there, equal=equal, owners=self._request.set_owners)
         action, reason = decided if decided is not None else ("overwrite", "its content differs from the snapshot's")
-        if action == "keep-newer" and target in self._newer_too:
+        if action == "keep-newer" and self._key(target) in self._newer_too and not is_placeholder(there):
             action, reason = "overwrite", "newer, but the request says to overwrite it"
         if self._request.mode == "stage" and action in ("overwrite", "keep-newer"):
             action, reason = "conflict", "something else is in the dated folder already"
         if node.type == "file" and action in ("create", "overwrite") and not self._has_all(node):
             action, reason = "skip", "its content is missing from the repository"
+        if reason == IN_CLOUD:
+            self._in_cloud += 1
         if self._request.target and len(self._placement.places) > 1:
-            if target in self._taken and node.type != "dir":
+            if self._key(target) in self._taken and node.type != "dir":
                 action, reason = "conflict", "two things of the snapshot have the same place on the computer"
-            self._taken.add(target)
+            self._taken.add(self._key(target))
         if node.type == "dir" and there is None:
-            self._missing.add(target)
+            self._missing.add(self._key(target))
         if node.type == "dir" and action == "conflict":
             self._block(found, target, reason)
             return
@@ -239,8 +282,9 @@ class _Builder:
     def _lead_in(self, found: Found, place: Place, target: bytes, there: Node | None) -> None:
         """Make sure of a folder that was not asked for, but is on the way: it is made when missing, else let be."""
         if there is None:
-            self._missing.add(target)
-            self._append(PlanItem(target, self._owners.translate(found.node, place), "create", source=found.path))
+            self._missing.add(self._key(target))
+            node = self._crossing.node(self._owners.translate(found.node, place))
+            self._waiting[self._key(target)] = PlanItem(target, node, "create", source=found.path)
         elif there.type != "dir" and not (there.type == "symlink" and self._above_roots(target)):
             # A symlink above what was saved is how the host is set up; one below would lead the restore astray.
             self._block(found, target, f"a {there.type} is there now, where the snapshot has a folder")
@@ -248,25 +292,51 @@ class _Builder:
     def _above_roots(self, target: bytes) -> bool:
         return any(target != root and paths.inside(root, target) for root in self._candidates())
 
-    def _block(self, found: Found, target: bytes, reason: str) -> None:
+    def _shut(self, folder: bytes, reason: str) -> None:
+        """Note that nothing can come to stand below a folder, and need not be asked for."""
+        self._blocked[self._key(folder)] = reason
+        self._missing.add(self._key(folder))
+
+    def _block(self, found: Found, target: bytes, reason: str, *, below: str = "") -> None:
         if found.node.type == "dir":
-            self._blocked.add(target)
-            self._missing.add(target)
+            self._shut(target, below or f"something else stands at {paths.display(target)} or above it")
         if found.selected:
             self._add(found, target, "conflict", reason)
+
+    def _is_twin(self, found: Found, target: bytes) -> bool:
+        """Return whether another name in the same folder of the snapshot is the same name on Windows, and tell it."""
+        if not self._crossing.onto_windows:
+            return False
+        key = self._key(found.path)
+        first = self._names.setdefault(key, found.path)
+        if first == found.path:
+            return False
+        shown = paths.display(first.rpartition(b"/")[2])
+        reason = f"its name differs from {shown} only in capitals: Windows takes them for one"
+        self._block(found, target, reason, below=f"the folder above it: {reason}")
+        return True
 
     def _add(self, found: Found, target: bytes, action: Action, reason: str) -> None:
         self._append(PlanItem(target, found.node, action, source=found.path, reason=reason))
 
     def _append(self, item: PlanItem) -> None:
+        if self._waiting:
+            self._items += self._folders_above(item.path)
         self._items.append(item)
         if item.writes_content:
             self._blobs.update(item.node.content or ())
 
+    def _folders_above(self, path: bytes) -> list[PlanItem]:
+        """Return the folders that are made because ``path`` comes to lie in them, outer ones first."""
+        found: list[PlanItem] = []
+        while (item := self._waiting.pop(self._key(path := paths.parent(path)), None)) is not None:
+            found.insert(0, item)
+        return found
+
     def _has_all(self, node: Node) -> bool:
         if node.content is None:
             return False
-        return all(self._repository.blob_length(id_) is not None for id_ in dict.fromkeys(node.content))
+        return all(self._repository.has_blob(BlobType.DATA, id_) for id_ in node.content)
 
     def _candidates(self) -> tuple[bytes, ...]:
         places = tuple(place.new for place in self._placement.places)
@@ -279,6 +349,19 @@ class _Builder:
         return tuple(sorted(place.new for place in used))
 
     def _notes(self) -> Iterator[str]:
+        if self._in_cloud:
+            files = "1 file is" if self._in_cloud == 1 else f"{self._in_cloud:,} files are"
+            yield (
+                f"{files} there already as placeholders of the cloud (OneDrive), with the same size and time: left as "
+                "they are, and their content was not compared"
+            )
+        if self._crossing.abroad:
+            what = (
+                "owners, permissions and extended attributes"
+                if self._crossing.onto_windows
+                else ("attributes, access lists and alternate streams of Windows")
+            )
+            yield f"{what} have no place on this computer and do not come back"
         if self._request.mode == "stage" or not self._request.target:
             return
         for place in self._placement.places:
@@ -290,9 +373,11 @@ class _Builder:
         total = 0
         for id_ in self._blobs:
             found = self._repository.blob_place(id_)
-            total += self._repository.blob_length(id_) or 0
             if found is not None:
                 packs.add(found.pack)
+                total += found.blob.plain_length
+            else:
+                total += self._repository.blob_length(id_) or 0
         return len(self._blobs), total, len(packs)
 
 

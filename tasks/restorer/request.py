@@ -37,6 +37,9 @@ class RestoreRequest:
     stage_folder: bytes | None = None
     #: Compare the content of files that look unchanged, too.
     check_content: bool = False
+    #: The platforms that the snapshot is of and that it is restored onto, as helpers tell them; empty for any POSIX.
+    of: str = ""
+    onto: str = ""
     #: Whether the host's account may set owners (root); without that, another owner is nothing to restore.
     set_owners: bool = True
 

@@ -22,7 +22,8 @@ from tasks.restorer.result import RestoreResult
 from tasks.restorer.sink import Sink
 from tasks.restorer.tally import Tally
 
-#: ``written``: the host hashes what arrives while it writes. ``read-back``: it also reads every file again.
+#: ``written``: the hash that the host tells of a file when it has written it is enough. ``read-back``: it must come
+#: from reading the file again: before it gets its name, when the host tells so, else afterwards.
 Verification = Literal["written", "read-back"]
 
 _BATCH: Final = 1000
@@ -176,7 +177,8 @@ class _Run:
     def verify(self, how: Verification) -> bool:
         """Return whether every file that was written has the right content, by the host's own hash."""
         expected = self._writer.expected
-        again = [path for path in expected if how == "read-back" or path in self._writer.unproven]
+        proven = self._writer.read_back if how == "read-back" else expected.keys() - self._writer.unproven
+        again = [path for path in expected if path not in proven]
         good = not (self._writer.unproven - expected.keys())
         by_path = {item.path: item for item in self._items if item.path in expected}
         for batch in _batches(again):

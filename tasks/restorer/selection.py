@@ -1,4 +1,4 @@
-"""Which paths of a snapshot a person asked for.
+r"""Which paths of a snapshot a person asked for.
 
 A *pattern* is text, with ``/`` between parts:
 
@@ -11,8 +11,9 @@ What does not start with ``/`` is relative to each *base*: the snapshot's roots,
 same as nothing.
 
 Case: a path without ``*`` and ``?`` is exact; a glob ignores case, since ``*.docx`` is meant to find ``REPORT.DOCX``.
-In both, the two Unicode spellings of one name (composed, as Linux and Windows write it, and decomposed, as macOS does)
-are the same. A pattern that is the exact path of something is that path, whatever characters it has.
+In a snapshot of Windows case never counts, and ``desktop\plan.docx`` and ``C:\Users`` mean what they say there. In
+both, the two Unicode spellings of one name (composed, as Linux and Windows write it, and decomposed, as macOS does) are
+the same. A pattern that is the exact path of something is that path, whatever characters it has.
 """
 
 from __future__ import annotations
@@ -20,9 +21,10 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
+from configs.folders import portable_path
 from tasks.errors import RestoreRefused
 
 _MAGIC: Final = re.compile(r"[*?\[]")
@@ -46,14 +48,28 @@ class Selection:
     """A set of patterns, matched part by part while a tree is walked, so that hopeless folders are never opened."""
 
     def __init__(
-        self, patterns: Sequence[str], bases: Iterable[bytes], aliases: Sequence[tuple[bytes, bytes]] = ()
+        self,
+        patterns: Sequence[str],
+        bases: Iterable[bytes],
+        aliases: Sequence[tuple[bytes, bytes]] = (),
+        *,
+        windows: bool = False,
     ) -> None:
-        """``aliases`` are paths that lead elsewhere by symlinks, and where: absolute patterns follow them."""
+        """``aliases`` are paths that lead elsewhere by symlinks, and where: absolute patterns follow them.
+
+        With ``windows``, patterns may be written as on Windows, and case does not count.
+        """
+        self._windows = windows
         self.patterns = tuple(patterns)
         self._used: set[int] = set()
         starts = list(dict.fromkeys(_parts(_text(base)) for base in bases)) or [()]
         renamed = [(_parts(_text(old)), _parts(_text(real))) for old, real in aliases]
-        self._lines = [line for index, text in enumerate(self.patterns) for line in _read(index, text, starts, renamed)]
+        written = [as_on_windows(text) if windows else text for text in self.patterns]
+        self._lines = [
+            _folded(line) if windows else line
+            for index, text in enumerate(written)
+            for line in _read(index, text, starts, renamed)
+        ]
 
     def start(self) -> State:
         """Return the state at ``/``."""
@@ -61,7 +77,7 @@ class Selection:
 
     def step(self, state: State, name: bytes) -> State:
         """Return the state one part further down; when it is empty, nothing below can match."""
-        text = _text(name)
+        text = _text(name).casefold() if self._windows else _text(name)
         after: set[tuple[int, int]] = set()
         for index, at in state:
             parts = self._lines[index].parts
@@ -99,6 +115,18 @@ class Selection:
                 at += 1
                 found.add((index, at))
         return frozenset(found)
+
+
+def as_on_windows(pattern: str) -> str:
+    r"""Return a path or pattern as snapshots spell it: ``C:\Users`` is ``/C/Users``. Raises ``RestoreRefused``."""
+    try:
+        return portable_path(pattern).replace("\\", "/")
+    except ValueError as error:
+        raise RestoreRefused(str(error), hint="Give the path as it was on the computer, or as it is shown.") from None
+
+
+def _folded(line: _Line) -> _Line:
+    return replace(line, parts=tuple(part.casefold() if isinstance(part, str) else part for part in line.parts))
 
 
 def relative_bases(roots: Iterable[bytes], homes: Iterable[bytes]) -> list[bytes]:

@@ -14,6 +14,10 @@ __all__ = ["Expected", "Hashed", "Sink", "WriteReason", "WriteResult", "Zeros"]
 class Sink(Protocol):
     """Files of one host, for writing. Nothing may be written before ``allow``."""
 
+    @property
+    def proves(self) -> bool:
+        """Whether the host reads each file back and compares its hash before it gives it its name."""
+
     def stat(self, paths: Sequence[bytes]) -> list[Node | None]:
         """Return what stands at each path now, or None for nothing; links are not followed."""
 
@@ -50,6 +54,12 @@ class Sink(Protocol):
 
     def commit(self) -> list[WriteResult]:
         """Make all since the last commit durable, rename it into place, and return one result per path."""
+
+    def begin_commit(self) -> Callable[[], list[WriteResult]]:
+        """Commit, and return a function that waits for it and gives the results.
+
+        Until it was called, only ``write_file`` may be called besides.
+        """
 
     def set_metadata(self, items: Sequence[tuple[bytes, Node]]) -> list[WriteResult]:
         """Set mode, owner, times and extended attributes, in the order given: folders after their children."""

@@ -95,7 +95,8 @@ def undo_document(plan: RestorePlan, *, host: str) -> UndoDocument:
 
 def needs_before_image(plan: RestorePlan) -> tuple[bytes, ...]:
     """Return the paths on the host whose content or metadata the plan would change, folders' times included."""
-    return tuple(sorted(one.path for one in _written(plan) if one.action != "create"))
+    changed = [item.path for item in plan.items if item.action in WRITING and item.action != "create"]
+    return tuple(sorted([*changed, *_around(plan)]))
 
 
 def read_undo_document(repository: Repository, before: Snapshot) -> UndoDocument:
@@ -122,14 +123,10 @@ def read_undo_document(repository: Repository, before: Snapshot) -> UndoDocument
 
 
 def _written(plan: RestorePlan) -> Iterator[Written]:
-    made = {item.path for item in plan.items if item.action == "create"}
-    told: set[bytes] = set()
-    around: dict[bytes, None] = {}
     for item in plan.items:
         if item.action not in WRITING:
             continue
         node = item.node
-        told.add(item.path)
         yield Written(
             path=item.path,
             type=node.type,
@@ -140,12 +137,17 @@ def _written(plan: RestorePlan) -> Iterator[Written]:
             linktarget=node.linktarget,
             source=item.source,
         )
-        if item.action != "metadata":
-            around[paths.parent(item.path)] = None
-    # A folder's time changes with what is made in it, whether the plan names the folder or not.
-    for folder in around:
-        if folder not in made and folder not in told and any(paths.inside(folder, root) for root in plan.roots):
-            yield Written(path=folder, type="dir", action="metadata", source=folder)
+    for folder in _around(plan):
+        yield Written(path=folder, type="dir", action="metadata", source=folder)
+
+
+def _around(plan: RestorePlan) -> Iterator[bytes]:
+    """Yield the folders whose time changes with what is made in them, as far as the plan does not name them itself."""
+    writing = [item for item in plan.items if item.action in WRITING]
+    told = {item.path for item in writing}
+    for folder in dict.fromkeys(paths.parent(item.path) for item in writing if item.action != "metadata"):
+        if folder not in told and any(paths.inside(folder, root) for root in plan.roots):
+            yield folder
 
 
 def _to_json(one: Written) -> dict[str, Any]:

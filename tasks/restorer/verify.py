@@ -13,8 +13,9 @@ from tasks.repository.repository import Repository
 from tasks.repository.snapshot_file import Snapshot
 from tasks.repository.tree import Node
 from tasks.restorer import paths
-from tasks.restorer.compare import same_time
+from tasks.restorer.compare import IN_CLOUD, same_time
 from tasks.restorer.content import Contents
+from tasks.restorer.foreign import is_placeholder
 from tasks.restorer.hashes import KnownHashes, cheap_hash, stored_hash
 from tasks.restorer.items import RestorePlan
 from tasks.restorer.sink import Sink
@@ -95,10 +96,20 @@ def verify(
     for start in range(0, len(chosen), _BATCH):
         batch = chosen[start : start + _BATCH]
         there = sink.stat([file.path for file in batch])
-        present = [file.path for file, node in zip(batch, there, strict=True) if node and node.type == "file"]
+        clouded = {file.path for file, node in zip(batch, there, strict=True) if is_placeholder(node)}
+        present = [
+            file.path
+            for file, node in zip(batch, there, strict=True)
+            if node and node.type == "file" and file.path not in clouded
+        ]
         hashes = {found.path: found for found in sink.hash(present)} if present else {}
         for file, node in zip(batch, there, strict=True):
             found = hashes.get(file.path)
+            if file.path in clouded:
+                mismatches.append(
+                    Mismatch(file.path, "unreadable", "only a placeholder is there, its content in the cloud")
+                )
+                continue
             if node is None or found is None:
                 mismatches.append(Mismatch(file.path, "missing", "" if node is None else f"a {node.type} is there"))
                 continue
@@ -161,7 +172,12 @@ def _files_of_snapshot(repository: Repository, snapshot: Snapshot) -> tuple[list
 
 def _files_of_plan(plan: RestorePlan) -> tuple[list[_File], list[Mismatch]]:
     standing = ("create", "overwrite", "metadata", "same")
-    wanted = [item for item in plan.items if item.node.type == "file" and item.action in standing]
+    wanted = [
+        # To read a placeholder would bring its content down from the cloud.
+        item
+        for item in plan.items
+        if item.node.type == "file" and item.action in standing and item.reason != IN_CLOUD
+    ]
     return [_File(item.path, item.source, item.node) for item in wanted], []
 
 

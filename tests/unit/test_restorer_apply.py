@@ -22,6 +22,8 @@ from tasks.backends.memory import MemoryBackend
 from tasks.entries import Expected, Hashed, WriteResult, Zeros
 from tasks.errors import Unreachable
 from tasks.events import Event, FileRestored, Progress
+from tasks.repository.blob import BlobType
+from tasks.repository.ids import hash_of
 from tasks.repository.repository import Repository
 from tasks.repository.snapshot_file import Snapshot
 from tasks.repository.tree import Node
@@ -114,6 +116,7 @@ def test_what_changes_between_plan_and_apply_is_left_alone(repository: Repositor
     gone.write_text("made meanwhile")
     old.write_text("changed meanwhile")
     moved.write_text("made meanwhile, too")
+    (home / "Documents" / "signed contract.pdf").chmod(0o644)
     (home / "Documents" / "signed contract.pdf").write_text("and this")
 
     result = Restorer(repository, DirectorySink()).apply(plan)
@@ -314,6 +317,7 @@ def test_awkward_places(repository: Repository, tmp_path: Path) -> None:
         os.utime(os.path.join(top, path), ns=(5, 1_600_000_000_987_654_321), follow_symlinks=False)
     before = fingerprint(tmp_path / "srv")
     snapshot = save_snapshot(repository, [top])
+    os.chmod(os.path.join(top, b"sealed"), 0o700)
     shutil.rmtree(top)
     result = Restorer(repository, DirectorySink()).apply(plan_of(repository, snapshot))
     assert result.complete, result.problems
@@ -382,7 +386,8 @@ def test_a_full_disk_is_not_tried_for_ever(repository: Repository, home: Path, m
     shutil.rmtree(home)
     fuller = Fuller()
     result = Restorer(repository, fuller).apply(plan)
-    assert fuller.tried == 12
+    # It is noticed with a batch's results; one more batch may be under way by then.
+    assert 12 <= fuller.tried <= 16
     assert {one.path for one in result.problems if one.reason == "no-space"} >= {item.path for item in files}
 
 
@@ -414,6 +419,24 @@ def test_a_manifest_is_believed_but_not_over_the_blobs(repository: Repository, h
     assert differences(before, fingerprint(home)) == []
     assert result.hashed == sum(1 for item in plan.items if item.writes_content)
     assert (sink.received > 6 << 20) is not true  # sent once, or twice
+
+
+@pytest.mark.parametrize("proves", [True, False])
+def test_a_blob_that_is_not_what_its_id_says_gets_no_name(
+    repository: Repository, home: Path, monkeypatch: pytest.MonkeyPatch, *, proves: bool
+) -> None:
+    # Sealed with the right key, so no MAC tells. A host that proves finds it, else we do; both know it as damage.
+    monkeypatch.setattr(DirectorySink, "proves", proves)
+    note = home / "Desktop" / "note.txt"
+    note.write_bytes(b"what the teacher wrote")
+    repository._writer.save(BlobType.DATA, b"what somebody made of ", hash_of(note.read_bytes()))
+    repository.flush()
+    before = fingerprint(home)
+    snapshot = save_snapshot(repository, [home])
+    shutil.rmtree(home)
+    result = Restorer(repository, DirectorySink()).apply(plan_of(repository, snapshot))
+    assert [(one.path, one.kind, one.reason) for one in result.problems] == [(os.fsencode(note), "failed", "damaged")]
+    assert differences(before, fingerprint(home)) == ["missing: b'Desktop/note.txt'"]
 
 
 def test_each_pack_is_fetched_once(home: Path) -> None:
