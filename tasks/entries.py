@@ -82,6 +82,8 @@ class FileEnd:
     sha256: bytes | None
     before: Stat
     after: Stat
+    #: Read from the disk in use where a shadow copy is usual: what a program had not written yet is not in it.
+    live: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +97,15 @@ class KnownRange:
 
 @dataclass(frozen=True, slots=True)
 class WalkRequest:
-    """What to walk: absolute root paths, rules, and with ``only`` just those paths (for a before-image)."""
+    """What to walk: absolute root paths, rules, and with ``only`` just those paths (for a before-image).
+
+    ``shadow`` asks for a shadow copy of the disks, from which everything is listed and read; Windows alone has such.
+    """
 
     roots: tuple[bytes, ...]
     rules: tuple[Rule, ...] = field(default=())
     only: tuple[bytes, ...] | None = None
+    shadow: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +127,8 @@ class WriteResult:
     detail: str = ""
     #: SHA-256 of what the host wrote, for files.
     sha256: bytes | None = None
+    #: The host took that hash from the file itself, read back before it got its name, and not from what arrived.
+    read_back: bool = False
 
 
 @dataclass(frozen=True, slots=True)

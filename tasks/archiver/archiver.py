@@ -51,6 +51,8 @@ class CapturePlan:
     rules: tuple[Rule, ...]
     #: Just these paths, for a before-image; ``rules`` are not looked at then.
     only: tuple[bytes, ...] | None = None
+    #: Ask for a shadow copy of the disks.
+    shadow: bool = False
     username: str = "firstbell"
     tags: tuple[str, ...] = ()
     #: Further files for ``/.firstbell/``, by name.
@@ -71,6 +73,8 @@ class SnapshotResult:
     bytes_added: int
     skips: tuple[Skipped, ...]
     seconds: float
+    #: Files that were read in use, and not from a shadow copy as others were or should have been.
+    files_live: int = 0
 
 
 class Archiver:
@@ -106,6 +110,7 @@ class Archiver:
             bytes_added=tally.stored,
             skips=tuple(tally.skips),
             seconds=tally.seconds,
+            files_live=tally.files_live,
         )
 
     def _run(
@@ -118,7 +123,7 @@ class Archiver:
         manifest = ManifestWriter(repository, pool)
         finisher = Finisher(listing, fetcher, trees, manifest, tally)
 
-        walk = iter(self._source.entries(WalkRequest(plan.roots, plan.rules, plan.only)))
+        walk = iter(self._source.entries(WalkRequest(plan.roots, plan.rules, plan.only, plan.shadow)))
         root: Folder | None = None
         while root is None or listing.events or not fetcher.idle:
             while root is None and fetcher.hungry:
@@ -139,8 +144,10 @@ class Archiver:
         repository.flush()
 
         missing = missing_folders(plan.must_exist, trees.saved, tally.skips)
-        for path in missing:
-            tally.warn(f"{path.decode('utf-8', 'replace')} is there, but nothing in it could be saved")
+        if missing:
+            # Without their paths, which name people's folders: a warning gets into logs.
+            which = "a Desktop is" if len(missing) == 1 else f"{len(missing)} Desktops are"
+            tally.warn(f"{which} not empty, and nothing in {'it' if len(missing) == 1 else 'them'} could be saved")
         covered = {rule.id for rule in plan.rules} | {rule.id for rule in STANDING_RULES}
         state = derive(tally.skips, covered, missing=missing)
         snapshot = Snapshot(

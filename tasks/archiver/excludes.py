@@ -13,6 +13,8 @@ from dataclasses import replace
 from typing import Final
 
 from configs.errors import ConfigError
+from configs.folders import portable_pattern
+from tasks.archiver.windows_excludes import WINDOWS_RULES
 from tasks.entries import Rule, Skipped
 
 #: Virtual machine images of at least this many bytes are left out by default.
@@ -24,14 +26,18 @@ _ANY: Final = r"[\s\S]*"
 #: What holds on every host without being asked for: the archiver and the host themselves say so.
 STANDING_RULES: Final = (
     Rule("special", "a socket, FIFO or device: it holds no content, and its program makes it anew"),
-    Rule("cloud-only", "only a placeholder is on this computer: the content is in the cloud, where it stays"),
+    Rule(
+        "cloud-only",
+        "only a placeholder is on this computer: the content is in the cloud (such as OneDrive) and stays there; it "
+        "comes back when its owner signs in",
+    ),
     Rule("other-filesystem", "another disk or network folder is mounted here: it is not part of this computer"),
     Rule("virtual-filesystem", "the system's own view of itself (such as /proc), not files on a disk"),
 )
 
 
 def default_rules(platform: str, *, vm_limit: int | None = VM_LIMIT) -> tuple[Rule, ...]:
-    """Return the standing rules for ``platform``: ``linux``, or ``darwin`` or ``macos`` for Apple's.
+    """Return the standing rules for ``platform``: ``linux``, ``windows``, or ``darwin`` or ``macos`` for Apple's.
 
     Virtual machine images of at least ``vm_limit`` bytes are left out; None saves them whatever their size.
 
@@ -41,8 +47,10 @@ def default_rules(platform: str, *, vm_limit: int | None = VM_LIMIT) -> tuple[Ru
         own = _LINUX
     elif platform in ("darwin", "macos"):
         own = _MACOS
+    elif platform == "windows":
+        own = WINDOWS_RULES
     else:
-        raise ConfigError(f"no exclude rules for the platform {platform!r}", hint="Use linux or macos.")
+        raise ConfigError(f"no exclude rules for the platform {platform!r}", hint="Use linux, macos or windows.")
     if vm_limit is None:
         return (*own, *_EVERYWHERE)
     machines = Rule(
@@ -123,6 +131,9 @@ def site_rules(patterns: Sequence[str], *, platform: str = "linux", homes: Seque
     ``/`` for folders only, ``\`` before a character that shall stand for itself. Without a leading ``/`` or ``~/`` a
     pattern matches at any depth.
 
+    For Windows a pattern may be written with ``\`` between names: one that stands before none of ``[ ] !`` is such a
+    separator, since no name on Windows has what else would need to be quoted. ``C:\Temp`` is ``/C/Temp``.
+
     Raises ``ConfigError`` that names every pattern that is none.
     """
     rules: list[Rule] = []
@@ -130,7 +141,7 @@ def site_rules(patterns: Sequence[str], *, platform: str = "linux", homes: Seque
     insensitive = platform in ("darwin", "macos", "windows")
     for pattern in dict.fromkeys(patterns):
         try:
-            regex, dirs_only = _compile(pattern, homes)
+            regex, dirs_only = _compile(_separated(pattern) if platform == "windows" else pattern, homes)
         except ValueError as error:
             problems.append(f"  {pattern!r}: {error}")
             continue
@@ -146,7 +157,12 @@ def site_rules(patterns: Sequence[str], *, platform: str = "linux", homes: Seque
     return tuple(rules)
 
 
-_USUAL_HOMES: Final = "(?:/home/[^/]+|/Users/[^/]+|/root|/var/root)"
+_USUAL_HOMES: Final = "(?:/home/[^/]+|/Users/[^/]+|/root|/var/root|/[A-Z]/Users/[^/]+)"
+
+
+def _separated(pattern: str) -> str:
+    """Return a pattern for Windows with ``/`` between names."""
+    return re.sub(r"\\+(?![\[\]!\\])", "/", portable_pattern(pattern))
 
 
 def _compile(pattern: str, homes: Sequence[bytes]) -> tuple[str, bool]:

@@ -101,7 +101,7 @@ class Finisher:
         node.size = file.size
         node.content = tuple(file.content)
         if end.before == end.after:
-            self._manifest.write(saved_line(file.head, "file", file.size, sha256))
+            self._manifest.write(saved_line(file.head, "file", file.size, sha256, live=end.live))
         else:
             # So that no later listing agrees with it, and the next run reads it anew: no tool sets a ctime, and a
             # restore does not use it.
@@ -123,6 +123,8 @@ class Finisher:
             self._tally.files_new += 1
         else:
             self._tally.files_changed += 1
+        if file.end is not None and file.end.live:
+            self._tally.files_live += 1
         self._tally.saved(file.path, file.node.size, unchanged=False)
 
 

@@ -4,8 +4,9 @@ A line is a JSON object: ``path`` (text, or ``{"b64": ...}`` of its bytes where 
 ``dir``, ``symlink``, empty where the host did not say, or ``part``: something of that path is missing, such as an
 extended attribute, and the rest has a line of its own), ``size`` in bytes, ``sha256`` of a file's content in hex or
 null, ``status`` (``saved``, ``skipped``, or ``changed``: saved as it was at the last of several reads, each of which
-saw it change), and for the latter two ``reason``, ``rule`` and ``detail``. Nothing in it depends on when or how a run
-went, so an unchanged host gives the same bytes again.
+saw it change), and for the latter two ``reason``, ``rule`` and ``detail``. A file of a Windows computer that this run
+read in use, and not from a shadow copy, has ``live`` true: what a program had not written by then is not in it. Apart
+from that, nothing in it depends on when or how a run went, so an unchanged host gives the same bytes again.
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ class ManifestEntry:
     rule: str = ""
     type: str = ""
     detail: str = ""
+    live: bool = False
 
 
 def path_head(path: bytes) -> str:
@@ -74,8 +76,11 @@ def child_head(folder_head: str, prefix: bytes, name: bytes) -> str:
     return path_head(prefix + name)
 
 
-def saved_line(head: str, type_: str, size: int, sha256: bytes | None) -> str:
+def saved_line(head: str, type_: str, size: int, sha256: bytes | None, *, live: bool = False) -> str:
     """Return the line of something saved."""
+    if live:
+        hashed = "null" if sha256 is None else f'"{sha256.hex()}"'
+        return f'{head},"type":"{type_}","size":{size},"sha256":{hashed},"status":"saved","live":true}}\n'
     if sha256 is None:
         return f'{head},"type":"{type_}","size":{size},"sha256":null,"status":"saved"}}\n'
     return f'{head},"type":"{type_}","size":{size},"sha256":"{sha256.hex()}","status":"saved"}}\n'
@@ -174,6 +179,7 @@ def _parse(line: bytes) -> ManifestEntry:
             rule=data.get("rule", ""),
             type=data.get("type", ""),
             detail=data.get("detail", ""),
+            live=data.get("live") is True,
         )
     except (ValueError, KeyError, TypeError) as error:
         raise Damaged(f"not a line of a manifest: {line[:200]!r}") from error

@@ -28,6 +28,8 @@ class Tally:
         self._due = self._started
         self._lock = threading.Lock()
         self.files_new = self.files_changed = self.files_unmodified = 0
+        #: Files that were read in use, where a shadow copy is usual.
+        self.files_live = 0
         self.dirs_new = self.dirs_changed = self.dirs_unmodified = 0
         self.files_listed = self.bytes_listed = 0
         self.files_done = self.bytes_done = 0

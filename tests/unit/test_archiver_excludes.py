@@ -87,7 +87,7 @@ def test_unknown_platforms_are_refused() -> None:
 
 
 def test_rules_have_reasons_and_ids_of_their_own() -> None:
-    for platform in ("linux", "darwin"):
+    for platform in ("linux", "darwin", "windows"):
         rules = (*default_rules(platform), *STANDING_RULES)
         assert len({rule.id for rule in rules}) == len(rules)
         assert all(len(rule.reason) > 15 for rule in rules)
