@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from configs.errors import FirstbellError
-from flows.commands import browse, doctor, inventory, maintain, restore, snapshot
+from flows.commands import browse, doctor, inventory, maintain, pending, restore, snapshot
 
 _EPILOG = (
     "Start with: firstbell inventory, firstbell doctor HOST, firstbell snapshot HOST. Guide: docs/operator-guide.md"
@@ -43,7 +43,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="store_true", help="show the version and exit")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", title="verbs")
-    for module in (inventory, doctor, snapshot, browse, restore, maintain):
+    for module in (inventory, doctor, snapshot, browse, restore, pending, maintain):
         module.add(verbs, common)
     return parser
 

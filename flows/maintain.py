@@ -20,7 +20,7 @@ from tasks.reports.markdown import table
 from tasks.reports.units import count_of
 from tasks.run_page import artifact_key, publish
 from tasks.verbs.doctor import Check
-from tasks.verbs.maintain import CheckResult, ForgetResult
+from tasks.verbs.maintain import CheckResult, ForgetResult, SweepResult
 from tasks.worker import load_context
 
 
@@ -52,6 +52,18 @@ def forget_and_prune(site: str = SITE, dry_run: bool = FORGET_DRY_RUN) -> State[
     message = f"{count_of(gone, 'snapshot')} {'would go' if dry_run else 'went'}, {len(decided) - gone:,} kept"
     publish(artifact_key("forget", site), forget_page(site, decided, zone, dry_run=dry_run), message)
     return Completed(message=message)
+
+
+@flow(name="sweep-spool", flow_run_name="sweep the spool of {site}", persist_result=False)
+def sweep_spool(site: str = SITE) -> State[Any]:
+    """Remove what runs that were cut off left in the place where Windows computers put their files for a moment."""
+    state: State[Any] = tasks_maintain.sweep_spool(site, return_state=True)
+    result = state.result(raise_on_failure=False)
+    if not isinstance(result, SweepResult):
+        return _ended(state, result)
+    if result.location is None:
+        return Completed(message=f"{site} has no spool")
+    return Completed(message=f"{count_of(result.removed, 'leftover')} removed from the spool")
 
 
 @flow(name="doctor", flow_run_name="look at {host}", persist_result=False)

@@ -23,6 +23,7 @@ from flows.forms import (
     RESTORE_TO,
     RESTORE_WHAT,
     RESTORE_WHERE,
+    SITE,
     UNDO_HOST,
     UNDO_ID,
     OptionalDate,
@@ -34,13 +35,17 @@ from flows.forms import (
 )
 from flows.outcome import PARTLY_DONE, failed
 from tasks import restore as tasks_restore
+from tasks.reports.display import md
+from tasks.reports.markdown import table
 from tasks.reports.restore import held_back
 from tasks.reports.restore_page import headline
 from tasks.reports.units import count_of, plain_size
 from tasks.restorer.items import RestorePlan
 from tasks.restorer.request import Mode
+from tasks.run_page import artifact_key, publish
 from tasks.verbs.context import Context
 from tasks.verbs.orders import source_hosts
+from tasks.verbs.pending import Delivery
 from tasks.verbs.restore import RestoreOrder, RestoreOutcome
 from tasks.worker import load_context
 
@@ -108,6 +113,32 @@ def undo_restore(host: str = UNDO_HOST, undo_id: str = UNDO_ID) -> State[Any]:
     return _final(tasks_restore.undo_restore(host, undo_id.strip() or "latest", return_state=True))
 
 
+@flow(name="deliver-pending", flow_run_name="deliver waiting restores of {site}", persist_result=False)
+def deliver_pending(site: str = SITE) -> State[Any]:
+    """Restore what waited until a teacher had a profile on a fresh Windows computer; what still has none waits on."""
+    state: State[Any] = tasks_restore.deliver_pending(site, return_state=True)
+    found = state.result(raise_on_failure=False)
+    if isinstance(found, FirstbellError):
+        return failed(found)
+    if not isinstance(found, list):
+        return Failed(message=state.message or f"{type(found).__name__}: look into the log of this run")
+    if not found:
+        return Completed(message=f"No restore waits at {site}")
+    publish(artifact_key("pending", site), _pending_page(site, found), f"Restores that waited at {site}")
+    done = [one for one in found if not one.waiting]
+    message = f"{count_of(len(done), 'restore')} delivered, {len(found) - len(done):,} still waiting"
+    troubled = [one for one in found if not (one.waiting or one.complete) or (one.error and not one.error.transient)]
+    if not troubled:
+        return Completed(message=message)
+    return Completed(name=PARTLY_DONE, message=f"{message}. {troubled[0].host}: {troubled[0].message}")
+
+
+def _pending_page(site: str, found: list[Delivery]) -> str:
+    rows = [(md(one.host), md(one.teacher), "waits" if one.waiting else "delivered", md(one.message)) for one in found]
+    head = f"## Restores that waited at {md(site)}"
+    return "\n".join([head, "", *table(("Computer", "Account", "State", "What happened"), rows)]) + "\n"
+
+
 def _text(value: str | None) -> str | None:
     """Return what somebody typed, or None for a field that was left empty."""
     return (value or "").strip() or None
@@ -146,6 +177,8 @@ def _final(state: State[Any]) -> State[Any]:
         return Failed(message=state.message or f"{type(outcome).__name__}: look into the log of this run")
     if outcome.result is not None:
         message = f"{outcome.host}: {headline(outcome.result)}"
+        if outcome.absent:
+            message += f". {outcome.message}"
         if outcome.undo_id:
             message += f". Undo number: {outcome.undo_id}"
     else:
@@ -159,6 +192,8 @@ def _final(state: State[Any]) -> State[Any]:
 
 def _planned(outcome: RestoreOutcome) -> str:
     plan: RestorePlan | None = outcome.plan
+    if plan is None and outcome.absent:
+        return outcome.message
     if plan is None:
         return f"{outcome.message}. To have it restored again, fill in another 'Ticket'."
     if not plan.writes:

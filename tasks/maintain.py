@@ -45,6 +45,22 @@ def check_repository(site: str, read_data: bool) -> verb.CheckResult | State[Any
 
 
 @task(
+    task_run_name="sweep the spool of {site}",
+    cache_policy=NO_CACHE,
+    persist_result=False,
+    retries=2,
+    retry_delay_seconds=[60, 600],
+    retry_condition_fn=is_transient,
+)
+def sweep_spool(site: str) -> verb.SweepResult | State[Any]:
+    """Remove what runs that were cut off left in the spool of a school."""
+    try:
+        return verb.sweep_spool(load_context(), site)
+    except FirstbellError as error:
+        return Failed(message=describe(site, error), data=error)
+
+
+@task(
     task_run_name="forget {site}",
     cache_policy=NO_CACHE,
     persist_result=False,

@@ -18,6 +18,8 @@ from tasks.restorer.request import Mode
 from tasks.run_page import RunReporter, artifact_key, publish
 from tasks.verbs import restore as verb
 from tasks.verbs.context import Context
+from tasks.verbs.deliver import deliver
+from tasks.verbs.pending import Delivery
 from tasks.verbs.restore import RestoreOrder, RestoreOutcome
 from tasks.worker import describe, is_transient, load_context
 
@@ -71,7 +73,9 @@ def restore_host(
             return not only_plan
 
         with RunReporter(target, "Restore to") as report:
-            outcome = verb.restore_host(context, order, report=report, confirm=show)
+            outcome = verb.restore_host(
+                context, order, report=report, confirm=show, prepare=lambda names: not only_plan
+            )
         if outcome.plan is not None and not shown:
             # A plan that writes nothing is not asked about, but it says why.
             _show_plan(context, outcome.plan, asked, only_shown=only_plan)
@@ -79,6 +83,34 @@ def restore_host(
     except FirstbellError as error:
         return Failed(message=describe(target, error), data=error)
     return outcome
+
+
+@task(
+    task_run_name="deliver waiting restores of {site}",
+    cache_policy=NO_CACHE,
+    persist_result=False,
+    retries=1,
+    retry_delay_seconds=60,
+    retry_condition_fn=is_transient,
+)
+def deliver_pending(site: str) -> list[Delivery] | State[Any]:
+    """Carry out the restores that waited for a profile at a school; each has its page as if it had been asked for."""
+    try:
+        context = load_context()
+
+        def show(order: RestoreOrder, outcome: RestoreOutcome) -> None:
+            asked = {
+                "what": ", ".join(order.what) or "everything that was saved",
+                "whose": order.teacher or "everybody on that computer",
+                "target": outcome.host,
+                "where": "into a dated folder" if order.mode == "stage" else "back to where they were",
+            }
+            _show_result(context, outcome, asked)
+
+        with RunReporter(site, "Waiting restores of") as report:
+            return list(deliver(context, site, report=report, show=show))
+    except FirstbellError as error:
+        return Failed(message=describe(site, error), data=error)
 
 
 @task(

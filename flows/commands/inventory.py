@@ -6,9 +6,13 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flows.commands.selection import add_selection, load_context, selected_hosts
+
+if TYPE_CHECKING:
+    from configs.model import AppConfig
+    from inventory.model import Inventory
 
 
 def add(verbs: Any, common: argparse.ArgumentParser) -> None:
@@ -34,6 +38,7 @@ def run_list(arguments: argparse.Namespace) -> int:
     """List the selected hosts."""
     context = load_context(arguments)
     hosts = selected_hosts(context, arguments)
+    notes = inventory_notes(context.config, context.inventory)
     if arguments.json:
         for host in hosts:
             document = {
@@ -42,10 +47,13 @@ def run_list(arguments: argparse.Namespace) -> int:
                 "site": host.site,
                 "groups": list(host.groups),
                 "address": host.address,
+                "platform": host.platform,
                 "transport": host.transport,
                 "teachers": list(host.teachers),
             }
             sys.stdout.write(json.dumps(document) + "\n")
+        for note in notes:
+            sys.stdout.write(json.dumps({"type": "note", "message": note}) + "\n")
         return 0
     rows = [("COMPUTER", "SITE", "GROUPS", "ADDRESS", "TEACHERS")]
     rows += [
@@ -56,7 +64,23 @@ def run_list(arguments: argparse.Namespace) -> int:
     for row in rows:
         sys.stdout.write("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() + "\n")
     sys.stdout.write(f"{len(hosts)} {'computer' if len(hosts) == 1 else 'computers'}\n")
+    for note in notes:
+        sys.stdout.write(f"note: {note}\n")
     return 0
+
+
+def inventory_notes(config: AppConfig, inventory: Inventory) -> list[str]:
+    """Return what a person should look at though it stops nothing: of the inventory, and of what it needs from us."""
+    notes = list(inventory.warnings)
+    for site in inventory.sites():
+        over_winrm = [host.name for host in inventory.hosts.values() if host.site == site and host.transport == "winrm"]
+        if over_winrm and config.spool_for(site) is None:
+            named = ", ".join(over_winrm[:3]) + (", ..." if len(over_winrm) > 3 else "")
+            notes.append(
+                f"{named}: everything goes through WinRM, which is slow; with a bucket as 'spool.location' in the "
+                "configuration the computers hand it over directly"
+            )
+    return notes
 
 
 def run_explain(arguments: argparse.Namespace) -> int:

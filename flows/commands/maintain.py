@@ -25,6 +25,9 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
     forget.add_argument("--dry-run", action="store_true", help="only show what would go, and why the others stay")
     forget.add_argument("--prune", action="store_true", help="and remove the data that nothing needs any more")
     forget.set_defaults(run=run_forget)
+    sweep = verbs.add_parser("sweep", parents=[common], help="remove what cut-off runs left in the spool of a site")
+    sweep.add_argument("site", nargs="?", metavar="SITE")
+    sweep.set_defaults(run=run_sweep)
 
 
 def _site(context: Any, arguments: argparse.Namespace) -> str:
@@ -99,4 +102,21 @@ def run_forget(arguments: argparse.Namespace) -> int:
     if not arguments.json:
         done = "would go" if arguments.dry_run else "forgotten"
         sys.stdout.write(f"{count_of(gone, 'snapshot')} {done}, {len(result.decisions) - gone} kept\n")
+    return 0
+
+
+def run_sweep(arguments: argparse.Namespace) -> int:
+    """Remove leftovers from the spool, those that are older than a day."""
+    from tasks.reports.units import count_of
+    from tasks.verbs.maintain import sweep_spool
+
+    context = load_context(arguments)
+    site = _site(context, arguments)
+    result = sweep_spool(context, site)
+    if arguments.json:
+        sys.stdout.write(json.dumps({"type": "sweep", "location": result.location, "removed": result.removed}) + "\n")
+    elif result.location is None:
+        sys.stdout.write(f"{site} has no spool\n")
+    else:
+        sys.stdout.write(f"{count_of(result.removed, 'leftover')} removed from {result.location}\n")
     return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from datetime import datetime, time
 from typing import TYPE_CHECKING, Any
 
@@ -72,7 +73,14 @@ def run_restore(arguments: argparse.Namespace) -> int:
         again=arguments.again,
     )
     context = load_context(arguments)
-    return _finish(arguments, lambda report, confirm: restore_host(context, order, report=report, confirm=confirm))
+
+    def prepare(names: Sequence[str]) -> bool:
+        return not arguments.plan and (bool(arguments.yes) or _asked_for(names))
+
+    return _finish(
+        arguments,
+        lambda report, confirm: restore_host(context, order, report=report, confirm=confirm, prepare=prepare),
+    )
 
 
 def run_undo(arguments: argparse.Namespace) -> int:
@@ -119,6 +127,15 @@ def _must_decide(arguments: argparse.Namespace) -> None:
     if not (arguments.yes or arguments.plan or sys.stdin.isatty()):
         sys.stderr.write("firstbell: nobody is here to confirm the plan; say --yes to apply it or --plan to see it\n")
         raise SystemExit(2)
+
+
+def _asked_for(names: Sequence[str]) -> bool:
+    sys.stdout.write(
+        f"{', '.join(names)} {'has' if len(names) == 1 else 'have'} no profile there yet. "
+        "Have one made, or else let the restore wait for it? [y/N] "
+    )
+    sys.stdout.flush()
+    return sys.stdin.readline().strip().casefold() in {"y", "yes"}
 
 
 def _asked() -> bool:

@@ -19,6 +19,8 @@ from tasks.backends.s3_options import S3Options
 from tasks.errors import BackendError, NotFound, StoreUnavailable
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from mypy_boto3_s3 import S3Client
 
 #: What S3 servers answer that do not know conditional writes.
@@ -114,7 +116,11 @@ class S3Backend(Backend):
     def list(self, prefix: str = "") -> Iterator[FileInfo]:
         """Yield the objects, a thousand per request, in the order of their names."""
         check_prefix(prefix)
-        return self._list(self._client(), prefix)
+        return (FileInfo(name, size) for name, size, _ in self._list(self._client(), prefix))
+
+    def list_until(self, latest: datetime) -> Iterator[str]:
+        """Yield the names of the objects that were stored before ``latest`` by the server's clock."""
+        return (name for name, _, stored in self._list(self._client(), "") if stored < latest)
 
     def remove(self, name: str) -> None:
         """Delete an object."""
@@ -157,7 +163,7 @@ class S3Backend(Backend):
                 hint="This computer's memory may be faulty; test it before the next run.",
             ) from error
 
-    def _list(self, client: S3Client, prefix: str) -> Iterator[FileInfo]:
+    def _list(self, client: S3Client, prefix: str) -> Iterator[tuple[str, int, datetime]]:
         where = prefix or "list"
         with self._errors(where):
             pages = iter(
@@ -173,7 +179,7 @@ class S3Backend(Backend):
             for found in page.get("Contents", ()):
                 name = found["Key"][len(self._prefix) :]
                 with contextlib.suppress(ValueError):
-                    yield FileInfo(check_name(name), found["Size"])
+                    yield check_name(name), found["Size"], found["LastModified"]
 
     @contextlib.contextmanager
     def _errors(self, what: str) -> Iterator[None]:

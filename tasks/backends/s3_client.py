@@ -69,6 +69,12 @@ def make_client(location: S3Location, options: S3Options, connections: int) -> S
         return client
 
 
+def make_signer(location: S3Location, options: S3Options) -> S3Client:
+    """Return a client for signing URLs, which asks the server nothing. Raises as ``make_client`` does."""
+    with _errors(location):
+        return _make_client(_make_session(options), location, options, connections=1, signature="s3v4")
+
+
 def look_up_access(location: S3Location, options: S3Options) -> S3Access:
     """Return what ``make_client`` would use. Raises as it does."""
     with _errors(location):
@@ -137,7 +143,11 @@ class _Loader(botocore.loaders.Loader):
 
 
 def _make_client(
-    session: boto3.session.Session, location: S3Location, options: S3Options, connections: int
+    session: boto3.session.Session,
+    location: S3Location,
+    options: S3Options,
+    connections: int,
+    signature: str | None = None,
 ) -> S3Client:
     bundle = _ca_bundle(options)
     if bundle and not Path(bundle).exists():
@@ -161,6 +171,7 @@ def _make_client(
                 connect_timeout=_CONNECT_TIMEOUT,
                 read_timeout=_READ_TIMEOUT,
                 tcp_keepalive=True,
+                signature_version=signature,  # None: botocore's choice, for URLs still version 2
                 # backends.retry does it, for all backends alike
                 retries={"total_max_attempts": 1},
                 # Other S3 servers refuse the trailing checksums of current SDKs.

@@ -5,35 +5,35 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Literal
 
 from inventory.model import Host
 from tasks.errors import FirstbellError
 from tasks.events import SkipReason
 from tasks.remote.filesystem import Facts, RemoteHost
+from tasks.verbs.check import CLOCK_TOLERANCE, LITTLE_SPACE, Check
 from tasks.verbs.connection import connect
 from tasks.verbs.context import Context
-from tasks.verbs.people import capture_roots, covered_people
+from tasks.verbs.doctor_spool import SpoolTrial
+from tasks.verbs.people import capture_roots, covered_people, people_asked
 from tasks.verbs.site_repository import open_repository
 
-#: A clock that is off by more than this many seconds makes newer work look older; a restore would keep the wrong one.
-CLOCK_TOLERANCE = 60.0
-#: Free space below which a restore may fail, in bytes.
-LITTLE_SPACE = 2 * 2**30
 #: A host without a complete snapshot for longer than this is told.
 STALE = timedelta(days=3)
+_SERVICE = {
+    "ssh": "Is the computer on and in this network, and is its SSH service running? On Linux: systemctl status ssh. "
+    "On macOS: System Settings, General, Sharing, Remote Login. On Windows: Get-Service sshd.",
+    "winrm": "Is the computer on and in this network, and was it prepared? docs/windows/prepare-pc.ps1 sets WinRM up; "
+    "its firewall rule lets only the named workers through, in private and domain networks.",
+}
+_ALLOW = {
+    "posix": "Let the account read it (root or 'become: sudo'). On macOS give sshd Full Disk Access: "
+    "System Settings, Privacy & Security, Full Disk Access.",
+    "windows": "Put the account into Administrators, with its full rights: see the lines 'admin' and 'privileges'.",
+}
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing that was tried. ``cure`` is a full sentence, empty when all is well."""
-
-    name: str
-    verdict: Literal["ok", "warn", "fail"]
-    detail: str
-    cure: str = ""
+__all__ = ["Check", "examine"]
 
 
 def examine(context: Context, host_name: str) -> Iterator[Check]:
@@ -41,16 +41,20 @@ def examine(context: Context, host_name: str) -> Iterator[Check]:
     host = context.host(host_name)
     yield Check("inventory", "ok", f"site {host.site}, {host.transport}, {host.address}:{host.port}")
     yield from _reach(host)
+    spool = SpoolTrial()
     try:
-        with connect(context, host) as remote:
+        with connect(context, host, notes=spool.notes, watch=spool.watch) as remote:
             yield from _look_around(context, host, remote)
+            spool.run(remote)
+        if host.transport == "winrm":
+            yield spool.check()
     except FirstbellError as error:
         yield Check("connection", "fail", error.message, error.hint)
     yield from _repository(context, host)
 
 
 def _reach(host: Host) -> Iterator[Check]:
-    if host.transport != "ssh" or host.ssh.jump or host.ssh.use_ssh_config:
+    if host.transport == "local" or (host.transport == "ssh" and (host.ssh.jump or host.ssh.use_ssh_config)):
         return
     started = time.monotonic()
     try:
@@ -61,9 +65,13 @@ def _reach(host: Host) -> Iterator[Check]:
             "network",
             "fail",
             f"{host.address}:{host.port}: {error.strerror or error}",
-            "Is the computer on and in this network, and is its SSH service running? "
-            "On Linux: systemctl status ssh. On macOS: System Settings, General, Sharing, Remote Login.",
+            _SERVICE["winrm" if host.transport == "winrm" else "ssh"],
         )
+        return
+    if host.transport == "winrm":
+        from tasks.verbs.doctor_tls import certificate_checks
+
+        yield from certificate_checks(host)
 
 
 def _look_around(context: Context, host: Host, remote: RemoteHost) -> Iterator[Check]:
@@ -71,10 +79,17 @@ def _look_around(context: Context, host: Host, remote: RemoteHost) -> Iterator[C
     yield Check("login", "ok", f"signed in as {hello.user}, helper {hello.helper}")
     for limit in hello.limits:
         yield Check("helper", "warn", limit, "Nothing to do if that is acceptable; docs/operator-guide.md, section 4.")
-    facts = remote.facts(host.teachers or None)
-    yield Check("system", "ok", f"{facts.system}, interpreter {facts.python or 'none: files go over SFTP'}")
-    yield _privilege(host, facts)
-    yield _clock(facts)
+    facts = remote.facts(people_asked(host, hello.platform))
+    windows = facts.platform == "windows"
+    if windows:
+        from tasks.verbs.doctor_windows import people_checks, windows_checks
+
+        yield Check("system", "ok", facts.system)
+        yield from windows_checks(host, facts)
+    else:
+        yield Check("system", "ok", f"{facts.system}, interpreter {facts.python or 'none: files go over SFTP'}")
+        yield _privilege(host, facts)
+        yield _clock(facts)
     people, notes = covered_people(host, facts)
     for note in notes:
         yield Check("people", "warn", note, "Nothing to do if that is right; else mend 'teachers' in the inventory.")
@@ -84,6 +99,8 @@ def _look_around(context: Context, host: Host, remote: RemoteHost) -> Iterator[C
         yield Check(
             "people", "warn", "nobody has a user profile on this computer", "Name the teachers in the inventory."
         )
+    if windows:
+        yield from people_checks(facts, people)
     roots = capture_roots(host.folders(context.config.snapshot_for(host.site).include), people)
     found = remote.sink().stat(roots)
     for root, node in zip(roots, found, strict=True):
@@ -91,7 +108,7 @@ def _look_around(context: Context, host: Host, remote: RemoteHost) -> Iterator[C
         if node is None:
             yield Check("folder", "fail", f"{shown} is not there", "Mend 'include' or 'teachers' in the inventory.")
         else:
-            yield _readable(remote, root, shown)
+            yield _readable(remote, root, shown, _ALLOW["windows" if windows else "posix"])
     yield from _space(facts)
 
 
@@ -120,20 +137,14 @@ def _clock(facts: Facts) -> Check:
     )
 
 
-def _readable(remote: RemoteHost, root: bytes, shown: str) -> Check:
+def _readable(remote: RemoteHost, root: bytes, shown: str, cure: str) -> Check:
     """Look at the top of a folder only: a doctor must not take as long as a snapshot."""
     from tasks.archiver.source import Directory, Skipped, WalkRequest
 
     denied: tuple[SkipReason, ...] = ("denied", "unreadable")
     for entry in remote.source().entries(WalkRequest(roots=(root,))):
         if isinstance(entry, Skipped) and entry.path == root and entry.reason in denied:
-            return Check(
-                "folder",
-                "fail",
-                f"{shown} may not be read",
-                "Let the account read it (root or 'become: sudo'). On macOS give sshd Full Disk Access: "
-                "System Settings, Privacy & Security, Full Disk Access.",
-            )
+            return Check("folder", "fail", f"{shown} may not be read", cure)
         if isinstance(entry, Directory) and entry.path == root:
             return Check("folder", "ok", f"{shown}, {len(entry.children)} entries")
     return Check("folder", "ok", shown)

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from configs.errors import InventoryError
+from tasks.backends.s3_location import parse_s3_location
+from tasks.backends.s3_spool import S3Spool
+from tasks.backends.spool import ABANDONED, sweep
 from tasks.errors import Damaged
 from tasks.policy.retention import Decision, decide
+from tasks.records.store import RecordStore
 from tasks.repository.repository import Repository
 from tasks.repository.restic_client import ResticClient
 from tasks.repository.snapshot_file import Snapshot
 from tasks.verbs.context import Context
+from tasks.verbs.pending import holds
 from tasks.verbs.site_repository import (
     open_repository,
     repository_backend,
@@ -54,6 +60,14 @@ class ForgetResult:
     def forgotten(self) -> tuple[Decision[Snapshot], ...]:
         """What goes."""
         return tuple(decision for decision in self.decisions if not decision.keep)
+
+
+@dataclass(frozen=True, slots=True)
+class SweepResult:
+    """Where the spool of a site is, None without one, and how many leftovers were removed from it."""
+
+    location: str | None
+    removed: int
 
 
 def init_repository(context: Context, site: str, *, host: str = "") -> InitResult:
@@ -115,7 +129,8 @@ def forget(
     for location, client in _clients(context, site, report).items():
         with open_repository(context, site, location=location, lock=False) as opened:
             ours = [snapshot for snapshot in opened.snapshots() if OURS in snapshot.tags]
-        here = decide(ours, rules, (), now or datetime.now(UTC), time_zone=zone)
+            held = holds(RecordStore(opened.repository.backend))
+        here = decide(ours, rules, held, now or datetime.now(UTC), time_zone=zone)
         decisions += here
         if dry_run:
             continue
@@ -125,6 +140,21 @@ def forget(
         if prune:
             client.prune()
     return ForgetResult(tuple(decisions), done=not dry_run)
+
+
+def sweep_spool(context: Context, site: str, *, older_than: float = ABANDONED) -> SweepResult:
+    """Remove what runs that were cut off left in the spool of a site, when it is older than so many seconds.
+
+    Raises a ``BackendError`` when the spool cannot be reached.
+    """
+    location = context.config.spool_for(site)
+    if location is None:
+        return SweepResult(None, 0)
+    store = S3Spool(
+        parse_s3_location(location.removeprefix("s3:")), s3_options(context), connections=context.config.s3.connections
+    )
+    with closing(store):
+        return SweepResult(location, sweep(store, older_than))
 
 
 def _clients(context: Context, site: str, report: Callable[[str], None] | None) -> dict[str, ResticClient]:

@@ -14,8 +14,11 @@ from tasks.errors import RestoreRefused
 from tasks.repository.ids import short
 from tasks.repository.repository import Repository
 from tasks.repository.snapshot_file import Snapshot
+from tasks.restorer.foreign import WINDOWS
 from tasks.restorer.request import Mode
+from tasks.restorer.selection import as_on_windows
 from tasks.restorer.undo_document import BEFORE_RESTORE
+from tasks.verbs.accounts import find_account
 from tasks.verbs.browse import OWN_FOLDER
 from tasks.verbs.context import Context
 from tasks.verbs.people import Person
@@ -86,19 +89,32 @@ def newest_of(snapshots: Sequence[Snapshot], hosts: Sequence[str], *, as_of: dat
     raise RestoreRefused(f"there is no snapshot of {where}", hint="'firstbell snapshots' lists what there is.")
 
 
-def people_in(repository: Repository, snapshot: Snapshot) -> list[Person]:
-    """Return whose homes a snapshot holds, as the host told then; empty for a snapshot that is not ours."""
+@dataclass(frozen=True, slots=True)
+class SavedHost:
+    """What a snapshot says of the computer that it is of; nothing of both when it is not ours."""
+
+    platform: str = ""
+    people: tuple[Person, ...] = ()
+
+    @property
+    def windows(self) -> bool:
+        """Whether it ran Windows."""
+        return self.platform == WINDOWS
+
+
+def saved_host(repository: Repository, snapshot: Snapshot) -> SavedHost:
+    """Return the platform and the people of a snapshot, as the host told then."""
     root = repository.load_tree(snapshot.tree)
     own = next((node for node in root.nodes if node.name == OWN_FOLDER and node.subtree), None)
     if own is None or own.subtree is None:
-        return []
+        return SavedHost()
     facts = next(
         (node for node in repository.load_tree(own.subtree).nodes if node.name == FACTS_DOCUMENT.encode()), None
     )
     if facts is None:
-        return []
+        return SavedHost()
     document = json.loads(b"".join(repository.iter_blobs(facts.content or ())))
-    return [
+    people = tuple(
         Person(
             name=person["name"],
             home=_bytes(person["home"]),
@@ -106,26 +122,42 @@ def people_in(repository: Repository, snapshot: Snapshot) -> list[Person]:
             folders={name: _bytes(path) for name, path in person["folders"].items()},
         )
         for person in document["people"]
-    ]
+    )
+    return SavedHost(str(document.get("platform", "")), people)
 
 
-def wanted(order: RestoreOrder, people: Sequence[Person], snapshot: Snapshot) -> tuple[list[Person], tuple[str, ...]]:
-    """Return the people whom the order is about, and its patterns as absolute paths or globs.
-
-    Raises ``RestoreRefused`` when the teacher is not in the snapshot.
-    """
-    chosen = [person for person in people if order.teacher in (None, person.name)]
-    if order.teacher and not chosen:
-        there = ", ".join(person.name for person in people) or "nobody by name"
+def whom(order: RestoreOrder, saved: SavedHost, snapshot: Snapshot) -> list[Person]:
+    """Return the people whom the order is about. Raises ``RestoreRefused`` when the teacher is not in the snapshot."""
+    if not order.teacher:
+        return list(saved.people)
+    if saved.windows:
+        found = find_account(order.teacher, saved.people, lambda person: person.name)
+        chosen = [] if found is None else [found]
+    else:
+        chosen = [person for person in saved.people if person.name == order.teacher]
+    if not chosen:
+        there = ", ".join(person.name for person in saved.people) or "nobody by name"
         raise RestoreRefused(
             f"snapshot {short(snapshot.id or b'')} of {snapshot.hostname} has no files of {order.teacher}",
             hint=f"It has files of: {there}.",
         )
+    return chosen
+
+
+def wanted(
+    order: RestoreOrder, chosen: Sequence[Person], snapshot: Snapshot, *, everybody: bool, windows: bool
+) -> tuple[str, ...]:
+    """Return the patterns of an order as absolute paths or globs, for the people ``chosen``.
+
+    ``everybody`` when nobody of the snapshot is left out; ``windows`` when patterns may be written as on Windows.
+    """
     if not order.what:
-        homes = tuple(_text(person.home) for person in chosen) if order.teacher else ()
-        return chosen, homes
+        saved = [_bytes(root) for root in snapshot.paths]
+        places = [_text(path) for one in chosen for path in _places_of(one, saved)]
+        return () if everybody else tuple(dict.fromkeys(places))
     patterns: list[str] = []
-    for text in order.what:
+    for pattern in order.what:
+        text = as_on_windows(pattern) if windows else pattern
         if text.startswith("/") or not chosen:
             patterns.append(text)
             continue
@@ -136,7 +168,13 @@ def wanted(order: RestoreOrder, people: Sequence[Person], snapshot: Snapshot) ->
                 known.setdefault(name, f"{_text(person.home)}/{name.capitalize()}")
             filled = _filled(text, known)
             patterns.append(filled if filled.startswith("/") else f"{known['home']}/{_deep(filled)}")
-    return chosen, tuple(dict.fromkeys(patterns))
+    return tuple(dict.fromkeys(patterns))
+
+
+def _places_of(person: Person, saved: Sequence[bytes]) -> list[bytes]:
+    """Return the home of somebody, and the folders that were moved out of it and are saved for themselves."""
+    moved = [path for path in person.folders.values() if not (path + b"/").startswith(person.home + b"/")]
+    return [person.home, *(path for path in moved if path in saved)]
 
 
 def _deep(pattern: str) -> str:

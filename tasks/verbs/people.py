@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from inventory.model import Host
 from tasks.errors import ConfigError
-from tasks.remote.filesystem import Facts
+from tasks.remote.filesystem import Facts, UserProfile
+from tasks.restorer.foreign import folded
+from tasks.verbs.accounts import account_of, find_account
 
 _PLACEHOLDER = re.compile(r"\{([a-z]+)\}")
 
@@ -21,6 +24,8 @@ class Person:
     home: bytes
     full_name: str = ""
     folders: Mapping[str, bytes] = field(default_factory=dict)
+    #: What ``{user}`` stands for, where it is not the name: of ``NORTH\\a.ito`` it is ``a.ito``.
+    account: str = ""
 
     @property
     def title(self) -> str:
@@ -41,20 +46,50 @@ def covered_people(host: Host, facts: Facts) -> tuple[list[Person], list[str]]:
     """
     people: list[Person] = []
     notes: list[str] = []
-    told = {user.name: user for user in facts.users}
-    for name in host.teachers or tuple(user.name for user in facts.users if user.exists):
-        user = told.get(name)
+    windows = facts.platform == "windows"
+    for name in host.teachers or _everybody(facts):
+        user = _told(name, facts)
+        account = (user.name if user else name).rpartition("\\")[2].partition("@")[0] if windows else ""
         configured = host.homes.get(name)
         if configured is not None:
-            folders = user.folders if user is not None and user.home == configured.encode() else {}
-            people.append(Person(name, configured.encode(), user.full_name if user else "", folders))
+            alike = folded if windows else bytes
+            at_home = user is not None and alike(user.home) == alike(configured.encode())
+            folders = user.folders if user is not None and at_home else {}
+            people.append(Person(name, configured.encode(), user.full_name if user else "", folders, account))
         elif user is None:
-            notes.append(f"{name} has no account on this computer")
+            notes.append(_nobody(name, facts))
         elif not user.exists:
             notes.append(f"{name} has never signed in on this computer, so there is nothing to save for them")
         else:
-            people.append(Person(name, user.home, user.full_name, user.folders))
+            people.append(Person(name, user.home, user.full_name, user.folders, account))
     return people, notes
+
+
+def people_asked(host: Host, platform: str) -> tuple[str, ...] | None:
+    """Return whose facts to ask for: None, for everybody, on Windows, which may know a teacher by a longer name."""
+    return None if platform == "windows" else host.teachers or None
+
+
+def _everybody(facts: Facts) -> tuple[str, ...]:
+    """Return the names of those who have a profile; with the domain where two accounts have the same."""
+    there = [user for user in facts.users if user.exists]
+    count = Counter(user.name.casefold() for user in there)
+    return tuple(user.full_account if count[user.name.casefold()] > 1 else user.name for user in there)
+
+
+def _told(name: str, facts: Facts) -> UserProfile | None:
+    if facts.platform == "windows":
+        return find_account(name, facts.users, lambda user: user.full_account)
+    return next((user for user in facts.users if user.name == name), None)
+
+
+def _nobody(name: str, facts: Facts) -> str:
+    if facts.platform != "windows":
+        return f"{name} has no account on this computer"
+    several = sorted(user.full_account for user in facts.users if account_of(user.name) == account_of(name))
+    if len(several) > 1:
+        return f"{name} may be any of {', '.join(several)} on this computer: write it with its domain in the inventory"
+    return f"{name} has no profile on this computer, so there is nothing to save for them"
 
 
 def capture_roots(include: Sequence[str], people: Iterable[Person]) -> tuple[bytes, ...]:
@@ -91,7 +126,7 @@ def _value(name: str, pattern: str, person: Person) -> bytes:
     if name == "home":
         return person.home
     if name == "user":
-        return person.name.encode()
+        return (person.account or person.name).encode()
     if name == "desktop":
         return person.desktop
     if name in person.folders:

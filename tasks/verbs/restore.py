@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 from zoneinfo import ZoneInfo
 
@@ -13,7 +13,7 @@ from inventory.model import Host
 from tasks.archiver.archiver import Archiver, CapturePlan
 from tasks.archiver.manifest import read_manifest
 from tasks.errors import NotFound, RestoreRefused
-from tasks.events import HostDone, HostStarted, Reporter, silent
+from tasks.events import HostDone, HostStarted, Reporter, Warned, silent
 from tasks.records.model import RequestState, RequestStatus
 from tasks.records.requests import Claim, RestoreRequests
 from tasks.records.store import RecordStore
@@ -21,6 +21,7 @@ from tasks.remote.filesystem import RemoteHost
 from tasks.repository.chunker import MIN_SIZE
 from tasks.repository.ids import short
 from tasks.repository.snapshot_file import Snapshot
+from tasks.restorer.hashes import HashesWhenAsked
 from tasks.restorer.items import RestorePlan
 from tasks.restorer.plan import RestoreRequest, build_plan
 from tasks.restorer.restorer import Restorer
@@ -33,16 +34,35 @@ from tasks.restorer.undo import (
     read_undo_document,
     undo_document,
 )
-from tasks.verbs.connection import connect
+from tasks.verbs.connection import connect, envelope_note, without_spool
 from tasks.verbs.context import Context
-from tasks.verbs.orders import RestoreOrder, choose_snapshot, people_in, source_hosts, wanted
-from tasks.verbs.people import Person, covered_people
+from tasks.verbs.destination import (
+    Absent,
+    Pair,
+    find_people,
+    make_profiles,
+    newer_paths,
+    stage_folders,
+    target_of,
+)
+from tasks.verbs.orders import RestoreOrder, SavedHost, choose_snapshot, saved_host, source_hosts, wanted, whom
+from tasks.verbs.pending import put_off
+from tasks.verbs.people import Person
 from tasks.verbs.site_repository import OpenRepository, open_repository
 
 __all__ = ["RestoreOrder", "RestoreOutcome", "restore_host", "undo_restore"]
 
 #: Asked before anything is written: it may show the plan, and False ends the run there.
 Confirm = Callable[[RestorePlan], bool]
+
+
+#: Asked, with their names, before profiles are made for people or their restores put off; False leaves all as it is.
+Prepare = Callable[[Sequence[str]], bool]
+
+
+def always_prepare(names: Sequence[str]) -> bool:
+    """Make the profiles: the order itself was the decision."""
+    return True
 
 
 def always(plan: RestorePlan) -> bool:
@@ -62,10 +82,14 @@ class RestoreOutcome:
     undo_id: str = ""
     #: One sentence for a person.
     message: str = ""
+    #: Who has no profile on the computer yet: their files wait for it.
+    absent: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:
         """Whether everything that was asked for stands on the host, or, not applied, would come to stand there."""
+        if self.absent:
+            return False
         if self.result is not None:
             return self.result.complete and not self.result.kept_newer
         if self.plan is None:
@@ -81,12 +105,15 @@ def restore_host(
     *,
     report: Reporter = silent,
     confirm: Confirm = always,
+    prepare: Prepare = always_prepare,
     now: datetime | None = None,
 ) -> RestoreOutcome:
     """Restore what the order says: plan, confirm, keep a before-image, apply, verify by hash on the host.
 
-    What stands there already is not written again, so the same order twice restores once. Raises ``RestoreRefused`` for
-    an order that is not clear, and a ``FirstbellError`` when host or repository cannot be used.
+    What stands there already is not written again, so the same order twice restores once. For somebody without a
+    profile on a Windows computer one is made where that is possible, or else the restore is put off, if ``prepare``
+    agrees. Raises ``RestoreRefused`` for an order that is not clear, and a ``FirstbellError`` when host or repository
+    cannot be used.
     """
     names = source_hosts(context, order)
     sites = {context.host(name).site for name in names}
@@ -99,9 +126,13 @@ def restore_host(
         snapshot = choose_snapshot(opened.repository, opened.snapshots(), names, order)
         target = context.host(order.to_host or snapshot.hostname)
         report(HostStarted(target.name, "restore"))
-        with connect(context, target) as remote:
+        notes: list[str] = []
+        with connect(context, target, notes=notes) as remote:
             run = _Restore(context, order, opened, snapshot, target, remote, report)
-            return run.run(confirm, now or datetime.now(UTC))
+            outcome = run.run(confirm, prepare, now or datetime.now(UTC))
+        for note in dict.fromkeys(notes):
+            report(Warned(target.name, note))
+        return outcome
 
 
 class _Restore:
@@ -123,15 +154,63 @@ class _Restore:
         self.target = target
         self.remote = remote
         self.report = report
+        self.inline = without_spool(context, target)
+        #: What a person should know of where things go.
+        self.notes: list[str] = []
         self.zone = ZoneInfo(context.config.site(target.site).time_zone)
 
-    def run(self, confirm: Confirm, now: datetime) -> RestoreOutcome:
+    def run(self, confirm: Confirm, prepare: Prepare, now: datetime) -> RestoreOutcome:
+        """Do it, for those who have a profile on the computer; the others wait."""
+        saved = saved_host(self.opened.repository, self.snapshot)
+        chosen = whom(self.order, saved, self.snapshot)
+        pairs, absent = find_people(self.order, self.target, self.remote, chosen, saved)
+        told = ""
+        if absent:
+            pairs, absent, told = self._prepare(chosen, saved, pairs, absent, prepare)
+        if absent and not pairs:
+            return RestoreOutcome(self.target.name, None, None, message=told, absent=_names(absent))
+        outcome = self._restore(self._request(saved, chosen, pairs), confirm, now)
+        if not absent:
+            return outcome
+        message = f"{outcome.message}; {told}" if outcome.message else told
+        return replace(outcome, message=message, absent=_names(absent))
+
+    def _prepare(
+        self,
+        chosen: Sequence[Person],
+        saved: SavedHost,
+        pairs: list[Pair],
+        absent: list[Absent],
+        prepare: Prepare,
+    ) -> tuple[list[Pair], list[Absent], str]:
+        """Make profiles for those who have none, and put off what must wait; return who is there then, who is not."""
+        if self.order.mode == "plan" or not prepare(_names(absent)):
+            return pairs, absent, f"{_listed(absent)} on {self.target.name}, so nothing can be planned for them"
+        made = make_profiles(self.remote, absent)
+        pairs, absent = find_people(self.order, self.target, self.remote, chosen, saved)
+        for one in absent:
+            put_off(
+                self.opened.repository.backend,
+                self.order,
+                self.snapshot,
+                self.target.name,
+                one.person.name,
+                one.name,
+                self.report,
+            )
+        why = "; ".join(dict.fromkeys(made[one.name] for one in absent if made.get(one.name)))
+        told = f"{_listed(absent)} on {self.target.name} yet; what is theirs is restored once they have one"
+        return pairs, absent, f"{told} ({why})" if why else told
+
+    def _restore(self, request: RestoreRequest, confirm: Confirm, now: datetime) -> RestoreOutcome:
         repository, sink = self.opened.repository, self.remote.sink()
-        request = self._request()
 
         def planned() -> RestorePlan:
             local = now.astimezone(self.zone)
-            return build_plan(repository, sink, request, now=local, known_hashes=self._known_hashes())
+            known = HashesWhenAsked(self._known_hashes)
+            plan = build_plan(repository, sink, request, now=local, known_hashes=known)
+            slow = [envelope_note(plan.bytes)] if plan.bytes and self.inline else []
+            return replace(plan, notes=(*plan.notes, *self.notes, *slow)) if self.notes or slow else plan
 
         if self.order.mode == "plan":
             return RestoreOutcome(self.target.name, planned(), None, message="only shown, nothing was written")
@@ -192,77 +271,39 @@ class _Restore:
         archiver = Archiver(self.opened.repository, self.remote.source())
         saved = archiver.snapshot(capture, parent=None, now=now)
         if saved.skips or saved.snapshot is None:
-            path = saved.skips[0].path.decode("utf-8", "backslashreplace") if saved.skips else "the folder"
+            # Without their paths: this text gets into states and logs.
+            many = "1 of the files" if len(saved.skips) == 1 else f"{len(saved.skips) or 'some'} of the files"
+            why = ", ".join(sorted({skip.reason for skip in saved.skips}))
             raise RestoreRefused(
-                f"what is at {path} now could not be saved first, so nothing was written",
+                f"{many} that would be replaced could not be saved first{f' ({why})' if why else ''}, so nothing was "
+                "written",
                 hint="Restore into a dated folder instead (--stage), or close what uses these files.",
                 host=self.target.name,
             )
         return saved.snapshot
 
-    def _request(self) -> RestoreRequest:
-        order, saved = self.order, people_in(self.opened.repository, self.snapshot)
-        chosen, include = wanted(order, saved, self.snapshot)
-        there = self._people_there(chosen)
-        target = self._target(saved, chosen, there)
+    def _request(self, saved: SavedHost, chosen: Sequence[Person], pairs: Sequence[Pair]) -> RestoreRequest:
+        order, onto = self.order, self.remote.hello.platform
+        here = [old for old, _ in pairs]
+        all_of_them = len(pairs) == len(chosen)
+        target, self.notes = target_of(
+            order, saved, self.snapshot, pairs, onto=onto, only_pairs=not all_of_them and order.into is None
+        )
+        everybody = not order.teacher and all_of_them
         return RestoreRequest(
             snapshot=self.snapshot,
-            include=include,
+            include=wanted(order, here, self.snapshot, everybody=everybody, windows=saved.windows),
             exclude=order.exclude,
             mode=order.mode if order.mode != "plan" else "apply",
             target=target,
-            overwrite_newer=self._newer(there),
-            homes=tuple(person.home for person in saved),
+            overwrite_newer=newer_paths(order, pairs, onto=onto),
+            homes=tuple(person.home for person in saved.people),
             # Only root may give files away; asking anyhow would tell the same failure for each file, every time.
             set_owners=self.remote.hello.uid == 0,
-            stage_in={old.home: person.desktop for old, person in there if order.mode == "stage" and person.desktop},
+            stage_in=stage_folders(pairs) if order.mode == "stage" else {},
+            of=saved.platform,
+            onto=onto,
         )
-
-    def _people_there(self, chosen: Sequence[Person]) -> list[tuple[Person, Person]]:
-        """Return each person of the snapshot with the same person (or whom the order names) on the target."""
-        if not chosen:
-            return []
-        names = [self.order.to_teacher or person.name for person in chosen]
-        facts = self.remote.facts(names)
-        asked = self.target.model_copy(update={"teachers": tuple(dict.fromkeys(names))})
-        there = {person.name: person for person in covered_people(asked, facts)[0]}
-        pairs: list[tuple[Person, Person]] = []
-        for person, name in zip(chosen, names, strict=True):
-            found = there.get(name)
-            if found is not None:
-                pairs.append((person, found))
-            elif self.order.to_host is None and self.order.to_teacher is None:
-                # An account database that does not tell: the files go back to where they were.
-                pairs.append((person, person))
-            else:
-                raise RestoreRefused(
-                    f"{name} has no home on {self.target.name}",
-                    hint="Let them sign in there once, or name another account with --to-teacher.",
-                )
-        return pairs
-
-    def _target(
-        self, saved: Sequence[Person], chosen: Sequence[Person], there: Sequence[tuple[Person, Person]]
-    ) -> Mapping[bytes, bytes]:
-        order = self.order
-        if order.into is not None:
-            into = order.into.encode("utf-8", "surrogateescape").rstrip(b"/")
-            return {b"/": into or b"/"}
-        moved = {old.home: new.home for old, new in there}
-        if all(old == new for old, new in moved.items()) and order.to_host is None:
-            return {}
-        roots = [path.encode("utf-8", "surrogateescape") for path in self.snapshot.paths]
-        homes = [person.home for person in saved]
-        outside = [root for root in roots if not any(_inside(root, home) for home in homes)]
-        # What was in nobody's home goes to where it was; but not along with one teacher's files.
-        return {**moved, **({} if order.teacher else {root: root for root in outside})}
-
-    def _newer(self, there: Sequence[tuple[Person, Person]]) -> tuple[bytes, ...]:
-        found: list[bytes] = []
-        for text in self.order.overwrite_newer:
-            raw = text.encode("utf-8", "surrogateescape")
-            found += [raw] if raw.startswith(b"/") else [person.home + b"/" + raw for _, person in there]
-        return tuple(found)
 
     def _known_hashes(self) -> Mapping[bytes, bytes]:
         """Return the content hashes of files of several blobs, from the manifest; the stock client makes none.
@@ -279,8 +320,12 @@ class _Restore:
             return {}
 
 
-def _inside(path: bytes, folder: bytes) -> bool:
-    return path == folder or path.startswith(folder.rstrip(b"/") + b"/")
+def _names(absent: Sequence[Absent]) -> tuple[str, ...]:
+    return tuple(one.name for one in absent)
+
+
+def _listed(absent: Sequence[Absent]) -> str:
+    return f"{', '.join(_names(absent))} {'has' if len(absent) == 1 else 'have'} no profile"
 
 
 def _done_already(status: RequestStatus, zone: tzinfo) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from configs.model import RepositoryPlace
@@ -16,14 +16,16 @@ from tasks.archiver.archiver import Archiver, CapturePlan, SnapshotResult
 from tasks.archiver.excludes import STANDING_RULES, default_rules, site_rules
 from tasks.archiver.parent import select_parent
 from tasks.archiver.source import Rule, Skipped, WalkRequest
-from tasks.errors import FirstbellError
-from tasks.events import Event, FileSaved, HostDone, HostFailed, HostStarted, Reporter, silent
+from tasks.errors import FirstbellError, TransportError
+from tasks.events import Event, FileSaved, HostDone, HostFailed, HostStarted, Reporter, Warned, silent
 from tasks.remote.filesystem import Facts, RemoteHost
-from tasks.verbs.connection import connect
+from tasks.reports.units import size
+from tasks.verbs.connection import connect, envelope_note, without_spool
 from tasks.verbs.context import Context
 from tasks.verbs.early_walk import EarlyWalk
-from tasks.verbs.people import Person, capture_roots, covered_people
+from tasks.verbs.people import Person, capture_roots, covered_people, people_asked
 from tasks.verbs.site_repository import OpenRepository, open_repository, repository_place
+from tasks.verbs.windows_host import Spelling, folders_elsewhere, paths_of, with_onedrive
 
 #: The document inside a snapshot that tells a restore who had which home on the host.
 FACTS_DOCUMENT = "facts.json"
@@ -36,6 +38,8 @@ class PersonResult:
     person: Person
     files: int = 0
     bytes: int = 0
+    #: Of these, what was read in this run and not known from the parent snapshot.
+    bytes_read: int = 0
     #: Known folder, in a person's words -> (files, bytes).
     folders: dict[str, tuple[int, int]] = field(default_factory=dict)
     skips: list[Skipped] = field(default_factory=list)
@@ -144,8 +148,54 @@ def _snapshot(
     now: datetime | None,
 ) -> HostSnapshot:
     report(HostStarted(host.name, "snapshot"))
-    with connect(context, host) as remote:
-        return _run(context, host, remote, repository, reason, report, now)
+    notes: list[str] = []
+    if without_spool(context, host):
+        report(Warned(host.name, envelope_note()))
+    try:
+        run = _attempt(context, host, repository, reason, report, now, notes)
+    except LinkCut as cut:
+        # What was read is stored and found again by its content, so this costs little more than the rest would have.
+        report(Warned(host.name, f"the link was cut ({cut.cause.message}); once more from the start"))
+        notes.append("the link was cut once, and the run was begun anew")
+        try:
+            run = _attempt(context, host, repository, reason, report, now, notes)
+        except LinkCut as again:
+            raise again.cause from None
+    return replace(run, notes=(*run.notes, *dict.fromkeys(notes)))
+
+
+class LinkCut(Exception):
+    """The link to a host was cut in the midst of its run, of a kind that may well be cut."""
+
+    def __init__(self, cause: TransportError) -> None:
+        super().__init__(cause.message)
+        self.cause = cause
+
+
+def _attempt(
+    context: Context,
+    host: Host,
+    repository: OpenRepository | Future[OpenRepository],
+    reason: str,
+    report: Reporter,
+    now: datetime | None,
+    notes: list[str],
+) -> HostSnapshot:
+    begun, known = False, len(notes)
+    try:
+        with connect(context, host, notes=notes) as remote:
+            begun = True
+            run = _run(context, host, remote, repository, reason, report, now)
+    except TransportError as error:
+        # SSH tells in time when its link is gone, and its runs are repeated by whoever asked for them.
+        if begun and error.transient and host.transport == "winrm":
+            raise LinkCut(error) from error
+        raise
+    read = sum(person.bytes_read for person in run.people)
+    if read and (without_spool(context, host) or len(notes) > known):
+        seconds = max(run.result.seconds, 0.001)
+        notes.append(f"{size(read)} came through WinRM itself, at {size(int(read / seconds))} a second")
+    return run
 
 
 def _run(
@@ -158,9 +208,13 @@ def _run(
     now: datetime | None,
 ) -> HostSnapshot:
     started = time.monotonic()
-    facts = remote.facts(host.teachers or None)
+    facts = remote.facts(people_asked(host, remote.hello.platform))
     people, notes = covered_people(host, facts)
-    roots = capture_roots(host.folders(context.config.snapshot_for(host.site).include), people)
+    include = host.folders(context.config.snapshot_for(host.site).include)
+    roots = capture_roots(include, people)
+    if facts.platform == "windows":
+        people, roots, more = _as_on_disk(remote, include, people, roots, facts)
+        notes += more
     rules = capture_rules(context, host, facts.platform, people)
     plan = CapturePlan(
         host=host.name,
@@ -171,10 +225,12 @@ def _run(
         tags=(f"reason:{reason.replace(' ', '-')}",),
         documents={FACTS_DOCUMENT: facts_document(facts, people)},
         must_exist=tuple(person.desktop for person in people),
+        shadow=facts.platform == "windows" and host.shadow_copy == "auto",
     )
     # Before the walk: a file that changes while or after it is listed must look newer than this snapshot.
     now = now or datetime.now(UTC)
-    source = EarlyWalk(remote.source(), WalkRequest(plan.roots, plan.rules, plan.only))
+    files = remote.source()
+    source = EarlyWalk(files, WalkRequest(plan.roots, plan.rules, plan.only, plan.shadow))
     opened = repository.result() if isinstance(repository, Future) else repository
     paths = tuple(root.decode("utf-8", "surrogateescape") for root in roots)
     parent = select_parent(opened.snapshots(), host.name, paths)
@@ -182,10 +238,36 @@ def _run(
     archiver = Archiver(opened.repository, source, tally)
     result = archiver.snapshot(plan, parent=parent, now=now)
     tally.take_skips(result.skips)
+    notes += shadow_notes(plan, result, files.shadow_copies)
     report(HostDone(host.name, "snapshot", f"{result.state.value} in {time.monotonic() - started:.0f} s"))
     return HostSnapshot(
         host.name, reason, result, tuple(tally.people), (*notes, *remote.hello.limits), (*rules, *STANDING_RULES)
     )
+
+
+def _as_on_disk(
+    remote: RemoteHost, include: Sequence[str], people: Sequence[Person], roots: Sequence[bytes], facts: Facts
+) -> tuple[list[Person], tuple[bytes, ...], list[str]]:
+    """Return people and roots as a Windows disk spells them, with folders that were moved out of homes; and notes."""
+    people = with_onedrive(people, facts.windows)
+    moved, notes = folders_elsewhere(people) if "{home}" in include else ([], [])
+    spelling = Spelling(remote.sink(), (*roots, *moved, *paths_of(people)))
+    found = [spelling.of(root) for root in roots] + [spelling.of(path) for path in moved if spelling.exists(path)]
+    texts = [path.decode("utf-8", "surrogateescape") for path in found]
+    return [spelling.person(person) for person in people], capture_roots(texts, ()), notes
+
+
+def shadow_notes(plan: CapturePlan, result: SnapshotResult, shadow_copies: Mapping[str, str]) -> list[str]:
+    """Return what a person should know about files that were read while they may have been in use."""
+    why = [f"{drive}: {outcome}" for drive, outcome in sorted(shadow_copies.items()) if outcome != "made"]
+    if not result.files_live:
+        return [f"no shadow copy of {one}" for one in why]
+    one = result.files_live == 1
+    files = "1 file was read as it is" if one else f"{result.files_live:,} files were read as they are"
+    if not plan.shadow:
+        return [f"{files}, without a shadow copy, as the inventory says"]
+    text = f"{files}, without a shadow copy: what a program had not written by then is not saved"
+    return [f"{text} ({'; '.join(why)})" if why else text]
 
 
 def capture_rules(context: Context, host: Host, platform: str, people: Sequence[Person]) -> tuple[Rule, ...]:
@@ -245,6 +327,7 @@ class _Tally:
                 entry, name = self._place
                 entry.files += 1
                 entry.bytes += event.size
+                entry.bytes_read += 0 if event.unchanged else event.size
                 files, size = entry.folders.get(name, (0, 0))
                 entry.folders[name] = (files + 1, size + event.size)
         self._report(event)
@@ -268,7 +351,7 @@ def _shown_folders(person: Person) -> list[tuple[bytes, str]]:
     for name in ("documents", "pictures", "downloads"):
         folders.setdefault(name, person.home + b"/" + name.capitalize().encode())
     return [
-        (path + b"/", name.capitalize())
+        (path + b"/", name[:1].upper() + name[1:])
         for name, path in sorted(folders.items(), key=lambda item: -len(item[1]))
         if path.startswith(person.home + b"/")
     ]
