@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 PIP := PIP_CONSTRAINT=.ci/constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip
 PYTEST_ARGS ?=
 
-.PHONY: help demo test lint format check docs build bench clean
+.PHONY: help demo test lint format check docs build bench clean windows-field-check
 
 help:
 	@echo "make demo    run the main job on real parts: snapshot, wipe, restore   (KEEP=1 leaves it running)"
@@ -19,6 +19,7 @@ help:
 	@echo "make check   lint, then test: what CI runs"
 	@echo "make bench   compare with the stock restic client, side by side"
 	@echo "make docs    write the generated pages again"
+	@echo "make windows-field-check HOST=...   confirm on a real Windows computer what we rely on"
 	@echo "make build   build the wheel"
 
 $(VENV)/installed: pyproject.toml .ci/constraints.txt .ci/venv
@@ -48,6 +49,7 @@ check: lint test
 
 docs: $(VENV)/installed
 	@$(BIN)/python -m inventory.reference
+	@$(BIN)/python -m tests.field.checklist
 
 build: $(VENV)/installed
 	@$(BIN)/python -m build --wheel
@@ -55,6 +57,10 @@ build: $(VENV)/installed
 bench: $(VENV)/installed
 	@.ci/test-tools
 	@$(BIN)/python -m tests.support.bench $(BENCH_ARGS)
+
+# What only a real Windows computer can show: docs/windows-field-checklist.md
+windows-field-check: $(VENV)/installed
+	@$(BIN)/python -m tests.field.windows_field_check $(HOST) $(if $(ACCOUNT),--account $(ACCOUNT)) $(ARGS)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

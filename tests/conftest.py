@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support import seaweed
+from tests.support import seaweed, wine
 from tests.support.sshd import SshServer
 
 #: marker -> (program, how to get it, is it here?)
@@ -22,9 +22,11 @@ _TOOLS = {
     "ssh": ("sshd", "apt install openssh-server", shutil.which("sshd", path=_SBIN) is not None),
     "s3": ("weed", seaweed.CURE, seaweed.find_weed() is not None),
     "restic": ("restic", "apt install restic", shutil.which("restic") is not None),
+    "wine": (wine.missing() or "wine", wine.CURE, not wine.missing()),
+    "mono": ("mcs", "apt install mono-mcs mono-runtime", bool(shutil.which("mcs") and shutil.which("mono"))),
 }
 #: fixture -> marker that its tests have without saying so
-_FIXTURES = {"sshd": "ssh", "s3_server": "s3", "s3_location": "s3"}
+_FIXTURES = {"sshd": "ssh", "s3_server": "s3", "s3_location": "s3", "windows": "wine"}
 
 _MISSED = pytest.StashKey[dict[str, int]]()
 
@@ -86,3 +88,10 @@ def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshServer]:
     """A real sshd with SFTP that lets the current user in with its client key; whoever stops it starts it again."""
     with SshServer(tmp_path_factory.mktemp("sshd")) as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+def windows(tmp_path_factory: pytest.TempPathFactory) -> Iterator[wine.WinePrefix]:
+    """A fresh Windows under Wine, one for each module; whoever starts programs in it ends them."""
+    with wine.wine_prefix(tmp_path_factory.mktemp("windows") / "prefix") as prefix:
+        yield prefix

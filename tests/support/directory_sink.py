@@ -47,6 +47,9 @@ class Refused(Exception):
 class DirectorySink:
     """Writes below the roots that ``allow`` names, by temporary name and rename, as the helper does on a host."""
 
+    #: It compares what it wrote with the hash announced, and refuses what differs.
+    proves = True
+
     def __init__(self) -> None:
         self._roots: tuple[bytes, ...] = ()
         self._pending: list[_Pending] = []
@@ -140,6 +143,10 @@ class DirectorySink:
         self._links = []
         results, self._results = self._results, []
         return results
+
+    def begin_commit(self) -> Callable[[], list[WriteResult]]:
+        results = self.commit()
+        return lambda: results
 
     def set_metadata(self, items: Sequence[tuple[bytes, Node]]) -> list[WriteResult]:
         results: list[WriteResult] = []

@@ -14,7 +14,7 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
-_WORDS = [
+WORDS = [
     "water",
     "cycle",
     "fraction",
@@ -46,7 +46,7 @@ _WORDS = [
     "draft",
     "final",
 ]
-_SUBJECTS = ("Biology 7a", "Biology 8c", "History", "Maths & Physics", "Form tutor", "Staff meetings")
+SUBJECTS = ("Biology 7a", "Biology 8c", "History", "Maths & Physics", "Form tutor", "Staff meetings")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,22 +71,22 @@ def make_home(home: Path, *, seed: int = 7, files: int = 400, large_mib: int = 2
     for folder in ("Desktop", "Documents", "Pictures", "Downloads", "Music", ".config/app", "Desktop/empty folder"):
         (home / folder).mkdir(parents=True, exist_ok=True)
     for index in range(files):
-        subject = rnd.choice(_SUBJECTS)
+        subject = rnd.choice(SUBJECTS)
         place = rnd.choice(("Desktop", "Documents", "Documents", "Pictures"))
         folder = home / place / subject / f"{2024 + index % 3}" if index % 3 else home / place / subject
         folder.mkdir(parents=True, exist_ok=True)
-        name = " ".join(rnd.choices(_WORDS, k=rnd.randint(1, 4)))
+        name = " ".join(rnd.choices(WORDS, k=rnd.randint(1, 4)))
         kind = rnd.choice((".docx", ".pptx", ".odt", ".txt", ".jpg", ".pdf"))
-        _write(folder / f"{name} {index}{kind}", _content(rnd, kind, int(rnd.lognormvariate(9.5, 1.4))), rnd)
+        _write(folder / f"{name} {index}{kind}", content_of(rnd, kind, int(rnd.lognormvariate(9.5, 1.4))), rnd)
     _write(home / "Pictures" / "class film.mp4", rnd.randbytes(large_mib << 20), rnd)
     _awkward(home, rnd)
     _age_folders(home, rnd)
 
 
-def _content(rnd: random.Random, kind: str, size: int) -> bytes:
+def content_of(rnd: random.Random, kind: str, size: int) -> bytes:
     size = min(size, 3 << 20)
     if kind in {".txt", ".odt"}:
-        text = " ".join(rnd.choices(_WORDS, k=size // 7 + 1)).encode()
+        text = " ".join(rnd.choices(WORDS, k=size // 7 + 1)).encode()
         return text[:size]
     if kind == ".docx":
         return zlib.compress(rnd.randbytes(size // 2) + b" " * (size // 2))

@@ -1,0 +1,1 @@
+Tell @{ there = @($Values.folders | Where-Object { [IO.Directory]::Exists($_) }).Count }
