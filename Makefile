@@ -10,10 +10,11 @@ BIN := $(VENV)/bin
 PIP := PIP_CONSTRAINT=.ci/constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip
 PYTEST_ARGS ?=
 
-.PHONY: help demo test lint format check docs build bench clean windows-field-check
+.PHONY: help demo demo-windows test lint format check docs build bench clean windows-field-check
 
 help:
 	@echo "make demo    run the main job on real parts: snapshot, wipe, restore   (KEEP=1 leaves it running)"
+	@echo "make demo-windows   the same with a Windows computer, over WinRM (needs Wine)"
 	@echo "make test    run the tests"
 	@echo "make lint    ruff, mypy, import contracts"
 	@echo "make check   lint, then test: what CI runs"
@@ -30,6 +31,9 @@ $(VENV)/installed: pyproject.toml .ci/constraints.txt .ci/venv
 
 demo: $(VENV)/installed
 	@$(BIN)/python -m tests.support.demo $(if $(KEEP),--keep)
+
+demo-windows: $(VENV)/installed
+	@$(BIN)/python -m tests.support.demo_windows $(if $(KEEP),--keep)
 
 test: $(VENV)/installed
 	@.ci/test-tools

@@ -21,18 +21,51 @@ from tests.support.loopback_site import LoopbackSite
 from tests.support.prefect_stack import PrefectStack
 from tests.support.teacher_home import differences, fingerprint, make_home
 
-HOST, TEACHER = "lab3-07", "a.ito"
+TEACHER = "a.ito"
 
 
 class Demo:
-    """The story, step by step; each step says what it does and what came out."""
+    """The story, step by step; each step says what it does and what came out.
+
+    What is another thing on another kind of computer is a method of its own, such as ``make_computer``.
+    """
+
+    command = "make demo"
+    host = "lab3-07"
+    awkward = "names with line breaks, emoji and stray bytes"
+    equal = "equal in content, mode, owner, times, links and attributes"
 
     def __init__(self, folder: Path, *, keep: bool) -> None:
         self.folder = folder
+        self.keep = keep
         self.started = time.monotonic()
-        self.site = LoopbackSite(folder, tied=not keep)
+        self.site = self.make_site()
         self.home = folder / "home" / TEACHER
         self.prefect: PrefectStack | None = None
+
+    def make_site(self) -> LoopbackSite:
+        """Return the school, not started yet."""
+        return LoopbackSite(self.folder, tied=not self.keep)
+
+    def make_computer(self) -> str:
+        """Make the computer with its teacher's files, add it to the inventory, and return how it is reached."""
+        make_home(self.home)
+        self.site.add_host(self.host, TEACHER, self.home)
+        return "a real sshd" if self.site.transport == "ssh" else "no sshd here, so the local transport"
+
+    def look(self) -> dict[Any, Any]:
+        """Return what every path of the teacher is, by its path; entries tell ``type`` and ``size``."""
+        return fingerprint(self.home)
+
+    def lost(self, before: dict[Any, Any], after: dict[Any, Any]) -> list[str]:
+        """Return a line for each path that is not as it was."""
+        return differences(before, after)
+
+    def wipe(self) -> int:
+        """Reimage the computer, and return how much of the teacher's is left."""
+        for path in self.home.iterdir():
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+        return sum(1 for _ in self.home.rglob("*"))
 
     def say(self, text: str) -> None:
         """Tell one line, with the seconds since the start."""
@@ -42,12 +75,12 @@ class Demo:
     def run(self) -> None:
         """Run the whole story. Raises ``SystemExit`` with a reason when something did not come back."""
         self._start()
-        before = fingerprint(self.home)
+        before = self.look()
         files = sum(entry.type == "file" for entry in before.values())
         size = sum(entry.size for entry in before.values())
-        self.say(f"a teacher's home: {files} files, {size / 1e6:.0f} MB, names with line breaks, emoji and stray bytes")
+        self.say(f"a teacher's home: {files} files, {size / 1e6:.0f} MB, {self.awkward}")
 
-        self._deployment("snapshot-now/before-reimage", {"host": HOST, "reason": "before reimage"})
+        self._deployment("snapshot-now/before-reimage", {"host": self.host, "reason": "before reimage"})
         first = self._newest()
         stored = first["data_added_packed"] / 1e6
         self.say(f"saved: {first['total_files_processed']} files, {stored:.1f} MB stored, encrypted")
@@ -61,20 +94,16 @@ class Demo:
         if second["files_unmodified"] != files or second["data_added_packed"] > 100_000:
             raise SystemExit("the second snapshot moved what was stored already")
 
-        for path in self.home.iterdir():
-            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
-        self.say(f"wiped: {sum(1 for _ in self.home.rglob('*'))} files are left in the teacher's home")
+        self.say(f"wiped: {self.wipe()} files are left in the teacher's home")
 
         self._deployment(
             "restore-request/restore-request",
-            {"computer": HOST, "what": "everything that was saved", "where": "back to where they were"},
+            {"computer": self.host, "what": "everything that was saved", "where": "back to where they were"},
         )
-        lost = differences(before, fingerprint(self.home))
+        lost = self.lost(before, self.look())
         if lost:
             raise SystemExit("\n".join(["not everything came back:", *lost[:20]]))
-        self.say(
-            f"restored: all {len(before)} paths are back, equal in content, mode, owner, times, links and attributes"
-        )
+        self.say(f"restored: all {len(before)} paths are back, {self.equal}")
 
         self.say("checked by the stock restic client: " + self._restic_check())
 
@@ -82,10 +111,8 @@ class Demo:
         self.site.start()
         self.prefect = PrefectStack(self.folder / "prefect", self.site.environment())
         self.prefect.start_server()
-        make_home(self.home)
-        self.site.add_host(HOST, TEACHER, self.home)
+        link = self.make_computer()
         self.site.run("init", "north")
-        link = "a real sshd" if self.site.transport == "ssh" else "no sshd here, so by the local transport"
         self.say(f"started a real S3 server and {link}; waiting for Prefect")
         self.prefect.wait_until_ready()
         self.prefect.deploy()
@@ -102,7 +129,7 @@ class Demo:
     def _newest(self) -> dict[str, Any]:
         import json
 
-        lines = self.site.run("snapshots", HOST, "--json").stdout.splitlines()
+        lines = self.site.run("snapshots", self.host, "--json").stdout.splitlines()
         summary: dict[str, Any] = json.loads(lines[-1])["summary"]
         return summary
 
@@ -120,7 +147,7 @@ class Demo:
             "Everything still runs. Look around:",
             f"  the Prefect UI        {self.prefect.ui_url}   (Runs, Artifacts, Deployments)",
             f"  the command line      . {self.folder / 'environment'}",
-            f"                        firstbell snapshots; firstbell ls {HOST}; firstbell doctor {HOST}",
+            f"                        firstbell snapshots; firstbell ls {self.host}; firstbell doctor {self.host}",
             "  the stock client      restic -o s3.bucket-lookup=path snapshots",
             f"  the teacher's home    {self.home}",
             f"Stop it and remove it all:  sh {self.folder / 'stop'}",
@@ -142,8 +169,12 @@ class Demo:
             f"kill -INT {pids} 2>/dev/null\n"
             # The Prefect server takes a while; what still runs after half a minute is killed.
             f"i=0; while kill -0 {pids} 2>/dev/null && [ $i -lt 30 ]; do sleep 1; i=$((i + 1)); done\n"
-            f"kill -KILL {pids} 2>/dev/null\nrm -rf '{self.folder}'\n"
+            f"kill -KILL {pids} 2>/dev/null\n{self.last_words()}rm -rf '{self.folder}'\n"
         )
+
+    def last_words(self) -> str:
+        """Return further lines for the script that stops what was left running."""
+        return ""
 
     def pids(self) -> list[int]:
         """Return every process that runs."""
@@ -159,14 +190,14 @@ class Demo:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, story: type[Demo] = Demo) -> int:
     """Run the demo."""
-    parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
+    parser = argparse.ArgumentParser(prog=story.command, description=story.__doc__)
     parser.add_argument("--keep", action="store_true", help="leave everything running and say how to look around")
     arguments = parser.parse_args(argv)
     # A killed demo must clean up, too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    demo = Demo(Path(tempfile.mkdtemp(prefix="firstbell-demo-")), keep=arguments.keep)
+    demo = story(Path(tempfile.mkdtemp(prefix="firstbell-demo-")), keep=arguments.keep)
     kept = False
     try:
         demo.run()
@@ -175,7 +206,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             demo.look_around()
             kept = True
         else:
-            demo.say("done; cleaning up (make demo KEEP=1 leaves everything running, with the UI to look at)")
+            demo.say(f"done; cleaning up ({story.command} KEEP=1 leaves everything running, with the UI to look at)")
     finally:
         if not kept:
             demo.close()

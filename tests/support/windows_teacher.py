@@ -10,7 +10,7 @@ import hashlib
 import os
 import random
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -63,14 +63,16 @@ $options.IgnoreInaccessible = $false
 $out = [Text.StringBuilder]::new()
 foreach ($one in [IO.DirectoryInfo]::new($top).EnumerateFileSystemInfos('*', $options)) {
     $hash = '-'
+    $size = 0
     if ($one -is [IO.FileInfo]) {
+        $size = $one.Length
         $file = [IO.FileStream]::new($one.FullName, 'Open', 'Read', 'ReadWrite,Delete')
         $hash = [Convert]::ToHexString([Security.Cryptography.SHA256]::HashData($file))
         $file.Dispose()
     }
     $name = $one.FullName.Substring($top.Length + 1)
     $times = "$($one.LastWriteTimeUtc.Ticks)|$($one.CreationTimeUtc.Ticks)"
-    $null = $out.Append("$name|$hash|$([int]$one.Attributes)|$times`n")
+    $null = $out.Append("$name|$hash|$size|$([int]$one.Attributes)|$times`n")
 }
 [Console]::Out.Write($out.ToString())
 """
@@ -81,9 +83,15 @@ class WindowsEntry:
     """All that must come back of one path, as Windows tells it; times in 100 ns since the year 1."""
 
     sha256: str
+    size: int
     attributes: int
     last_write: int
     created: int
+
+    @property
+    def type(self) -> str:
+        """``file`` or ``dir``."""
+        return "dir" if self.sha256 == "-" else "file"
 
 
 def make_people(prefix: WinePrefix, names: Sequence[str] = tuple(PEOPLE)) -> None:
@@ -248,8 +256,3 @@ def _mark(path: Path, attributes: int) -> None:
 def _bytes(text: str) -> str:
     """Return a text as the editor of the registry writes one that is to be expanded."""
     return ",".join(f"{byte:02x}" for byte in (text + "\0").encode("utf-16-le"))
-
-
-def files_of(entries: dict[str, WindowsEntry]) -> Iterator[str]:
-    """Yield the paths that are files."""
-    return (path for path, entry in entries.items() if entry.sha256 != "-")
