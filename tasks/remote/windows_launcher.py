@@ -173,6 +173,7 @@ def is_windows(transport: Transport) -> bool:
     """
     stream = cast("SshTransport", transport).start_line("echo %OS% $env:OS")
     try:
+        stream.finish_input()
         said = b""
         while piece := stream.read(4096):
             said += piece

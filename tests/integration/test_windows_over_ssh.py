@@ -25,7 +25,8 @@ pytestmark = pytest.mark.ssh
 #: sshd gives a program sockets, and Wine wants pipes; the exit code is that of the program between them.
 _SHELL = """#!/bin/sh
 exec 4>&1
-status=$( { { cat | (exec env -i ENVIRONMENT PROGRAM "$SSH_ORIGINAL_COMMAND" 3>&- 4>&-); echo $? >&3; } | cat >&4; } 3>&1 )
+run() { exec env -i ENVIRONMENT PROGRAM "$SSH_ORIGINAL_COMMAND" 3>&- 4>&-; }
+status=$( { { cat | (run); echo $? >&3; } | cat >&4; } 3>&1 )
 exit "$status"
 """
 
