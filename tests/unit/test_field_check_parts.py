@@ -43,7 +43,7 @@ def test_every_probe_is_used() -> None:
     text = "".join(Path(module.__file__ or "").read_text() for module in MODULES)
     text += "".join((ROOT / "tests" / "field" / f"{name}.py").read_text() for name in ("bench", "run"))
     names = {path.stem for path in (ROOT / "tests" / "field" / "probes").iterdir()}
-    assert names == {name for name in names if f'"{name}"' in text}
+    assert names == {name for name in names if re.search(rf"""["']{name}["']""", text)}
 
 
 def test_the_checklist_is_up_to_date() -> None:

@@ -23,9 +23,15 @@ if ([IO.Directory]::Exists($folder)) {
         $kept = [Type]::GetType('System.AppContextSwitches').GetField('_useLegacyPathHandling', 'Static,NonPublic')
         if ($null -ne $kept) { $kept.SetValue($null, 0) }
     } catch { $null = $_ }
-    foreach ($path in [IO.Directory]::GetFiles("\\?\$folder", '*', 'AllDirectories')) {
-        try { [IO.File]::SetAttributes($path, 'Normal'); [IO.File]::Delete($path) } catch { $null = $_ }
+    try {
+        foreach ($path in [IO.Directory]::GetFiles("\\?\$folder", '*', 'AllDirectories')) {
+            try { [IO.File]::SetAttributes($path, 'Normal'); [IO.File]::Delete($path) } catch { $null = $_ }
+        }
+        [IO.Directory]::Delete("\\?\$folder", $true)
+    } catch { $null = $_ }
+    # By rmdir what .NET Framework cannot; only on Windows itself, which takes the question mark for no pattern.
+    if ([IO.Directory]::Exists($folder) -and -not (Test-Path -Path 'HKCU:\Software\Wine')) {
+        Use-Tool 'cmd.exe' /c rmdir /s /q "\\?\$folder"
     }
-    try { [IO.Directory]::Delete("\\?\$folder", $true) } catch { $null = $_ }
 }
 Tell @{ there = [IO.Directory]::Exists($folder) }
