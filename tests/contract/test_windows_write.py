@@ -284,14 +284,14 @@ def test_nothing_outside_the_roots_is_touched(sink: RemoteSink, root: bytes, fol
     (outside / "victim").write_bytes(b"untouched")
     (folder / "out").symlink_to(outside)
     (folder / "relative").symlink_to("../outside")
-    (folder / "slash").symlink_to("/")
+    (folder / "above").symlink_to("..")
     there = root.rpartition(b"/")[0] + b"/outside"
     bad = [
         there + b"/file",
         root + b"/out/file",
         root + b"/out/victim",
         root + b"/relative/file",
-        root + b"/slash/tmp/file",
+        root + b"/above/outside/file",
         root + b"/../outside/file",
         root + b"/./../outside/file",
         root + b"x",
@@ -316,7 +316,7 @@ def test_nothing_outside_the_roots_is_touched(sink: RemoteSink, root: bytes, fol
     assert [result.reason for result in results] == ["outside", "outside"]
     assert names(outside) == ["victim"]
     assert (outside / "victim").read_bytes() == b"untouched"
-    assert names(folder) == ["out", "relative", "slash"]
+    assert names(folder) == ["above", "out", "relative"]
 
 
 def test_a_folder_that_becomes_a_link_meanwhile_leads_nowhere(sink: RemoteSink, root: bytes, folder: Path) -> None:
