@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tasks.errors import Unreachable
 from tasks.remote.filesystem import RemoteHost
@@ -127,3 +128,14 @@ def test_a_computer_that_does_not_answer_fails_every_claim_and_crashes_none() ->
 def test_paths_on_the_wire() -> None:
     assert wire_path("C:\\firstbell-field-1\\a b") == b"/C/firstbell-field-1/a b"
     assert wire_path("d:\\x") == b"/D/x"
+
+
+def test_the_workflow_names_what_there_is() -> None:
+    text = (ROOT / ".github" / "workflows" / "windows.yml").read_text()
+    steps = yaml.safe_load(text)["jobs"]["itself"]["steps"]
+    commands = "\n".join(step.get("run", "") for step in steps)
+    assert commands.count("prepare-pc.ps1") == 3
+    for name in re.findall(r"-m (tests[\w.]+)", commands):
+        assert (ROOT / f"{name.replace('.', '/')}.py").is_file(), name
+    for path in re.findall(r"\.\\docs\\[\w\\.-]+", commands):
+        assert (ROOT / path.replace("\\", "/")).is_file(), path
