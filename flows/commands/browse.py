@@ -110,7 +110,7 @@ def run_ls(arguments: argparse.Namespace) -> int:
     with _repository(context, site=arguments.site, host=host) as opened:
         snapshot = _pick(opened, arguments.snapshot, host)
         for found in list_folder(
-            opened.repository, snapshot, os.fsencode(arguments.path), recursive=arguments.recursive
+            opened.repository, snapshot, os.fsencode(_as_saved(arguments.path)), recursive=arguments.recursive
         ):
             _write_node(found.path, found.node, as_json=arguments.json)
     return 0
@@ -178,6 +178,17 @@ def _pick(opened: OpenRepository, spec: str, host: str | None) -> Snapshot:
     if host is not None:
         return newest_of(opened.snapshots(), [host])
     return opened.repository.find_snapshot(spec)
+
+
+def _as_saved(path: str) -> str:
+    """Return a path as snapshots spell it; raises ``ConfigError`` for one of a server."""
+    from configs.errors import ConfigError
+    from configs.folders import portable_path
+
+    try:
+        return portable_path(path)
+    except ValueError as error:
+        raise ConfigError(str(error), hint="Give the path as it was on the computer, or as it is shown.") from None
 
 
 def _write_node(path: bytes, node: Node, *, as_json: bool) -> None:

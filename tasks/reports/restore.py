@@ -62,6 +62,10 @@ class Outcome(Protocol):
     def message(self) -> str:
         """One sentence for a person."""
 
+    @property
+    def absent(self) -> tuple[str, ...]:
+        """Who has no profile on the computer yet, so that what is theirs waits."""
+
 
 def plan_lines(plan: RestorePlan) -> list[str]:
     """Return what a restore would do, what is held back by path."""
@@ -125,6 +129,7 @@ def outcome_json(outcome: Outcome) -> dict[str, Any]:
         "host": outcome.host,
         "message": outcome.message,
         "undo_id": outcome.undo_id,
+        "absent": list(outcome.absent),
         "plan": outcome.plan.to_json() if outcome.plan is not None else None,
         "result": outcome.result.to_json() if outcome.result is not None else None,
     }

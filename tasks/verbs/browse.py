@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import fnmatch
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
 from tasks.repository.ids import ID
 from tasks.repository.repository import Repository
 from tasks.repository.snapshot_file import Snapshot
 from tasks.repository.tree import Node
+from tasks.restorer.foreign import folded
 
+_ON_A_DRIVE: Final = re.compile(rb"/[A-Z](?:/|\Z)")
 #: The folder inside a snapshot for our own documents.
 OWN_FOLDER = b".firstbell"
 
@@ -53,9 +56,13 @@ def list_folder(repository: Repository, snapshot: Snapshot, path: bytes, *, recu
     Without a path: the folders the snapshot was taken of. Raises ``FirstbellError`` when the path is not in it.
     """
     parts = [part for part in path.split(b"/") if part]
+    # Below a drive of Windows, case does not count.
+    key = folded if _ON_A_DRIVE.match(path) else bytes
     tree, node = snapshot.tree, None
     for index, part in enumerate(parts):
-        node = next((entry for entry in repository.load_tree(tree).nodes if entry.name == part), None)
+        node = next((entry for entry in repository.load_tree(tree).nodes if key(entry.name) == key(part)), None)
+        if node is not None:
+            parts[index] = node.name
         if node is None or (node.subtree is None and index < len(parts) - 1):
             raise not_in_snapshot(path, snapshot)
         if node.subtree is None:

@@ -239,6 +239,7 @@ def _run(
     result = archiver.snapshot(plan, parent=parent, now=now)
     tally.take_skips(result.skips)
     notes += shadow_notes(plan, result, files.shadow_copies)
+    notes += cloud_notes(result)
     report(HostDone(host.name, "snapshot", f"{result.state.value} in {time.monotonic() - started:.0f} s"))
     return HostSnapshot(
         host.name, reason, result, tuple(tally.people), (*notes, *remote.hello.limits), (*rules, *STANDING_RULES)
@@ -255,6 +256,17 @@ def _as_on_disk(
     found = [spelling.of(root) for root in roots] + [spelling.of(path) for path in moved if spelling.exists(path)]
     texts = [path.decode("utf-8", "surrogateescape") for path in found]
     return [spelling.person(person) for person in people], capture_roots(texts, ()), notes
+
+
+def cloud_notes(result: SnapshotResult) -> list[str]:
+    """Return what a person should know about files of which only a placeholder is on the computer."""
+    count = sum(skip.reason == "cloud-only" for skip in result.skips)
+    if not count:
+        return []
+    files = "1 file is" if count == 1 else f"{count:,} files are"
+    return [
+        f"{files} only in the cloud (OneDrive) and not in this snapshot: see that OneDrive is in order before a wipe"
+    ]
 
 
 def shadow_notes(plan: CapturePlan, result: SnapshotResult, shadow_copies: Mapping[str, str]) -> list[str]:

@@ -15,13 +15,14 @@ from configs.load import load_config
 from inventory.load import load_inventory
 from inventory.model import Host
 from tasks.entries import Directory, FileEnd, Piece, Skipped, WalkRequest
-from tasks.errors import RestoreRefused
+from tasks.errors import FirstbellError, RestoreRefused
 from tasks.remote.facts import Facts, Hello, UserProfile, WindowsFacts
 from tasks.remote.filesystem import NewProfile, RemoteHost
 from tasks.repository.blob import BlobType
 from tasks.repository.repository import Repository
 from tasks.repository.snapshot_file import Snapshot
 from tasks.repository.tree import Node, Tree
+from tasks.verbs.browse import list_folder
 from tasks.verbs.context import Context
 from tasks.verbs.destination import find_people, newer_paths, target_of
 from tasks.verbs.maintain import init_repository
@@ -292,6 +293,15 @@ def test_what_cannot_be_saved_first_is_told_without_its_name(context: Context) -
     assert "Desktop" not in text
     assert "x.txt" not in text
     assert remote.files.files()["/C/USERS/B/DESKTOP/X.TXT"] == b"older"
+
+
+def test_a_folder_is_listed_as_people_write_it_on_windows(context: Context) -> None:
+    with open_repository(context, "north") as opened:
+        saved = save(opened.repository)
+        listed = list(list_folder(opened.repository, saved, b"/C/USERS/A.ITO/desktop", recursive=False))
+        assert [one.path for one in listed] == [b"/C/Users/a.ito/Desktop/x.txt"]
+        with pytest.raises(FirstbellError):
+            list(list_folder(opened.repository, saved, b"/c/users", recursive=False))
 
 
 def test_to_look_at_a_plan_makes_no_profile_and_notes_nothing(context: Context) -> None:

@@ -9,10 +9,11 @@ import pytest
 
 from inventory.model import Host
 from tasks.archiver.archiver import CapturePlan, SnapshotResult
+from tasks.entries import Skipped
 from tasks.policy.snapshot_state import SnapshotState
 from tasks.remote.facts import Facts, OneDriveFolder, UserProfile, WindowsFacts
 from tasks.verbs.people import Person, capture_roots, covered_people, people_asked
-from tasks.verbs.snapshot import shadow_notes
+from tasks.verbs.snapshot import cloud_notes, shadow_notes
 from tasks.verbs.windows_host import Spelling, folders_elsewhere, paths_of, with_onedrive
 from tests.support.windows_sink import WindowsSink
 
@@ -113,6 +114,14 @@ def test_folders_that_were_moved_out_of_the_home_belong_to_it() -> None:
     assert folders_elsewhere(with_onedrive([Person("a.ito", HOME)], None)) == ([], [])
     inside = WindowsFacts(onedrive={"a.ito": (OneDriveFolder(b"/C/Users/A.Ito/OneDrive"),)})
     assert with_onedrive([Person("a.ito", HOME)], inside) == [Person("a.ito", HOME)]
+
+
+def test_files_that_are_only_in_the_cloud_are_told_loudly() -> None:
+    skips = (Skipped(b"/C/Users/a/x", "cloud-only"), Skipped(b"/C/Users/a/y", "excluded"))
+    result = SnapshotResult(None, SnapshotState.COMPLETE, 0, 0, 0, 0, skips, 1.0)
+    (note,) = cloud_notes(result)
+    assert note.startswith("1 file is only in the cloud (OneDrive) and not in this snapshot")
+    assert cloud_notes(replace(result, skips=())) == []
 
 
 @pytest.mark.parametrize(
