@@ -540,6 +540,9 @@ def test_what_a_killed_helper_leaves_is_swept_by_the_next(
         sink.allow("digest", [root])
         sink.write_file(root + b"/third", file_node(), None, [b"third"])
         assert all(result.ok for result in sink.commit() if result.path == root + b"/third")
+        sink.write_file(root + b"/given up", file_node(), None, [b"never committed"])
+        sink.stat([root])
+        assert len(names(folder)) == 4
     # Those of a helper that still works are not for others to sweep.
     assert names(folder) == sorted([own, "done", "third"])
     assert the(bystander.commit()).ok

@@ -197,7 +197,7 @@ namespace Firstbell
                 }
                 if (loosen)
                 {
-                    NativeWrite.SetBasic(handle, 0, 0, 0, Without(there.Attributes));
+                    NativeWrite.SetBasic(handle, 0, 0, 0, Meta.Passed(there.Attributes & ~Standing.ReadOnly));
                 }
                 try
                 {
@@ -207,7 +207,7 @@ namespace Firstbell
                 {
                     if (loosen)
                     {
-                        NativeWrite.SetBasic(handle, 0, 0, 0, there.Attributes);
+                        NativeWrite.SetBasic(handle, 0, 0, 0, Meta.Passed(there.Attributes));
                     }
                     throw;
                 }
@@ -246,15 +246,9 @@ namespace Firstbell
                 path, NativeWrite.WriteAttributes, NativeWrite.ShareAll, NativeWrite.OpenExisting, NativeWrite.Itself,
                 out error))
             {
-                return error == 0
-                    && NativeWrite.SetBasic(handle, 0, 0, 0, on ? attributes : Without(attributes));
+                uint wanted = on ? attributes : attributes & ~Standing.ReadOnly;
+                return error == 0 && NativeWrite.SetBasic(handle, 0, 0, 0, Meta.Passed(wanted));
             }
-        }
-
-        static uint Without(uint attributes)
-        {
-            uint rest = attributes & ~Standing.ReadOnly;
-            return rest == 0 ? Normal : rest;
         }
     }
 }

@@ -10,6 +10,8 @@ namespace Firstbell
     {
         // Read-only, hidden, system, archive, not indexed. Others tell how a file is stored, which its new place decides.
         public const uint Settable = 0x1 | 0x2 | 0x4 | 0x20 | 0x2000;
+        // Temporary, offline, pinned, unpinned: those that setting others would switch off.
+        const uint Kept = 0x100 | 0x1000 | 0x80000 | 0x100000;
         const uint Archive = 0x20; // of a new file
         const uint Normal = 0x80;
 
@@ -107,8 +109,14 @@ namespace Firstbell
                 bool fixedContent = (Convert.ToInt64(mode) & 0x92) == 0; // 0222
                 wanted = fixedContent ? wanted | Standing.ReadOnly : wanted & ~Standing.ReadOnly;
             }
-            uint attributes = (now & ~Settable & ~Normal) | wanted;
-            return attributes == 0 ? Normal : attributes;
+            return Passed((now & Kept) | wanted);
+        }
+
+        // What Windows is told so that a file has these attributes: with others that it has, it might refuse them all.
+        public static uint Passed(uint attributes)
+        {
+            uint passed = attributes & (Settable | Kept);
+            return passed == 0 ? Normal : passed;
         }
 
         void SetOwner(SafeFileHandle handle, SecurityIdentifier owner, List<string> missed)
