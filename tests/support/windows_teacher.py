@@ -6,6 +6,7 @@ as Samba does (``user.DOSATTRIB``). Wine keeps no creation times of its own: the
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import random
@@ -19,6 +20,9 @@ from tests.support.teacher_home import SUBJECTS, WORDS, content_of
 from tests.support.wine import WinePrefix, windows_path
 
 HIDDEN, SYSTEM = 0x2, 0x4
+_READ_ONLY, _FOLDER, _ARCHIVE = 0x1, 0x10, 0x20
+#: 1970 as Windows' calendar in .NET has it: 100 ns since the year 1.
+_YEAR_1 = 621_355_968_000_000_000
 #: Who is signed in: Wine knows one account, and gives it all files.
 SIGNED_IN = "a.ito"
 #: The two people and their SIDs. The second is of a domain that does not exist: nobody resolves it, so that the
@@ -166,9 +170,41 @@ def fingerprint(prefix: WinePrefix, name: str = "a.ito", *, below: str = "") -> 
     found = {}
     for line in prefix.powershell(_FINGERPRINT.replace("@HOME@", home.replace("'", "''"))).splitlines():
         path, sha256, *numbers = line.split("|")
-        if not any(path == left or path.startswith(left + "\\") for left in _LEFT_OUT):
+        if not _is_left_out(path):
             found[path] = WindowsEntry(sha256.lower(), *map(int, numbers))
     return found
+
+
+def glance(prefix: WinePrefix, name: str = "a.ito") -> dict[str, WindowsEntry]:
+    """Return the same as ``fingerprint``, as this computer sees what Wine keeps: quicker, and without a PowerShell."""
+    home = home_of(prefix, name)
+    found = {}
+    for folder, folders, files in os.walk(home):
+        for each in (*folders, *files):
+            path = Path(folder, each)
+            told = str(path.relative_to(home)).replace("/", "\\")
+            if not _is_left_out(told):
+                found[told] = _glance_at(path)
+    return found
+
+
+def _glance_at(path: Path) -> WindowsEntry:
+    info = path.stat()
+    attributes = 0 if info.st_mode & 0o222 else _READ_ONLY
+    with contextlib.suppress(OSError):
+        attributes |= int(os.getxattr(path, "user.DOSATTRIB"), 16) & (HIDDEN | SYSTEM)
+    if path.name.startswith("."):
+        attributes |= HIDDEN  # so Wine has it
+    ticks = _YEAR_1 + info.st_mtime_ns // 100
+    if path.is_dir():
+        return WindowsEntry("-", 0, attributes | _FOLDER, ticks, ticks)
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return WindowsEntry(digest, info.st_size, attributes | _ARCHIVE, ticks, ticks)
+
+
+def _is_left_out(path: str) -> bool:
+    return any(path == left or path.startswith(left + "\\") for left in _LEFT_OUT)
 
 
 def differences(before: dict[str, WindowsEntry], after: dict[str, WindowsEntry]) -> list[str]:

@@ -60,6 +60,8 @@ class WinRmServer:
         self.faults = Faults()
         #: How often each operation was carried out.
         self.operations: Counter[str] = Counter()
+        #: How many bytes each stream of all programs has carried: stdin, stdout, stderr.
+        self.carried: Counter[str] = Counter()
         #: How many connections there were, how many requests came in clear, how many with a stale seal.
         self.connections = self.in_clear = self.stale = 0
         #: Connections are taken, and cut at once.
@@ -175,6 +177,8 @@ class WinRmServer:
     def _send(self, request: soap.Request, user: str) -> str:
         stream = request.find("Stream")
         data, end = soap.stream_data(stream), stream.get("End", "false").lower() in ("true", "1")
+        with self._lock:
+            self.carried["stdin"] += len(data)
         with self.shells.use(request.shell_id, user) as shell:
             self._known(shell.commands, stream).send(data, end=end, timeout=request.operation_timeout)
         return "<rsp:SendResponse></rsp:SendResponse>"
@@ -184,6 +188,8 @@ class WinRmServer:
         with self.shells.use(request.shell_id, user) as shell:
             command = self._known(shell.commands, request.find("DesiredStream"))
             pieces, code, done = command.receive(room, request.operation_timeout)
+        with self._lock:
+            self.carried.update({name: len(piece) for name, piece in pieces.items()})
         if any(pieces.values()) and self.faults.take("lose_receives"):
             raise _Cut
         return soap.output(command.id, pieces, code, done=done)
