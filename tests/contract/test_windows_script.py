@@ -123,6 +123,32 @@ def test_sudo_is_not_of_windows(windows: WinePrefix) -> None:
         launch(WineTransport("pc", windows), become="sudo")
 
 
+def test_a_file_system_without_file_ids_is_listed_as_well(windows: WinePrefix) -> None:
+    folder = windows.drive / "both"
+    (folder / "inner").mkdir(parents=True)
+    for name in ("file.", "Übung 🎒", "empty"):
+        (folder / name).write_text(name if name != "empty" else "")
+    csharp = source().decode("ascii").partition("$Source = @'")[2].partition("\n'@")[0]
+    script = rf"""
+Add-Type -IgnoreWarnings -WarningAction SilentlyContinue -TypeDefinition @'
+{csharp}
+'@
+$paths = New-Object Firstbell.Paths
+$files = New-Object Firstbell.WindowsFiles $paths, (New-Object Firstbell.FileDetails)
+foreach ($entries in $files.List('/C/both'), $files.ListByName('\\?\C:\both')) {{
+    $told = $entries | Sort-Object Name | ForEach-Object {{
+        @($_.Name, $_.Attributes, $_.Size, $_.Created, $_.Written, ($_.Changed -gt 0), ($_.Id -gt 0)) -join '|'
+    }}
+    ConvertTo-Json -Compress -InputObject @($told)
+}}
+"""
+    by_handle, by_name = map(json.loads, windows.powershell(script).splitlines())
+    assert len(by_handle) == 4
+    assert all(line.endswith("|True|True") for line in by_handle)
+    # Times of change and file ids are what such a file system does not tell.
+    assert by_name == [line.removesuffix("|True|True") + "|False|False" for line in by_handle]
+
+
 class Lossy(Stream):
     """A stream that loses a piece of its input once, and says that it may have."""
 
@@ -180,6 +206,9 @@ def test_frames_travel_in_lines_where_pieces_may_be_lost(windows: WinePrefix) ->
         assert skips == []
         assert [node.name for node in folders[b"/C/lines"].children] == [b"file"]
         assert contents(host.source().read([b"/C/lines/file"]))[0] == {b"/C/lines/file": content}
+        told = host.facts([]).windows
+        assert told is not None
+        assert all(isinstance(number, int) for number in told.quotas.values())
         host.close()
     finally:
         transport.close()

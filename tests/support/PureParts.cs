@@ -87,6 +87,9 @@ namespace Firstbell
                 case "descriptor":
                     byte[] descriptor = Bytes(item["data"]);
                     return new List<object> { Descriptor.HasOwnEntries(descriptor), Descriptor.Owner(descriptor) };
+                case "streams":
+                    return FileDetails.Names(Bytes(item["data"])).ConvertAll<object>(
+                        delegate(KeyValuePair<string, long> one) { return new List<object> { one.Key, one.Value }; });
                 case "serial":
                     return Smbios.Serial(Bytes(item["data"]));
                 case "hive":

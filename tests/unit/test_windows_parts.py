@@ -338,6 +338,29 @@ def test_access_lists_with_entries_of_their_own(parts: PureParts) -> None:
     ]
 
 
+def stream_info(*streams: tuple[str, int]) -> str:
+    """Return FILE_STREAM_INFO of these streams, in base64."""
+    data = b""
+    for index, (name, size) in enumerate(streams):
+        text = name.encode("utf-16-le")
+        length = 24 + len(text) + -(24 + len(text)) % 8
+        following = 0 if index == len(streams) - 1 else length
+        data += (struct.pack("<IIqq", following, len(text), size, size) + text).ljust(length, b"\0")
+    return base64.b64encode(data).decode()
+
+
+def test_alternate_streams(parts: PureParts) -> None:
+    found = parts.each(
+        "streams",
+        "data",
+        [
+            stream_info(("::$DATA", 5)),
+            stream_info(("::$DATA", 5), (":Zone.Identifier:$DATA", 26), (":Ümläut 🎒:$DATA", 0), (":x:$OTHER", 1)),
+        ],
+    )
+    assert found == [[], [["Zone.Identifier", 26], ["Ümläut 🎒", 0]]]
+
+
 def firmware(*structures: tuple[int, list[str], int]) -> str:
     """Return RawSMBIOSData of structures (type, strings, which of them is the serial number), in base64."""
     table = b""

@@ -111,7 +111,7 @@ namespace Firstbell
             }
             return new Fields().Add("helper", Version).Add("platform", "windows").Add("hostname", HostName())
                 .Add("serial", Serial()).Add("user", Environment.UserName).Add("uid", -1).AddJson("time", Now())
-                .Add("pid", pid).AddJson("limits", Json.Write(Limits));
+                .Add("pid", pid).AddJson("limits", Json.Write(Limits)).Add("proves", true);
         }
 
         // The document of `facts`; `users` are names, or null for all people.

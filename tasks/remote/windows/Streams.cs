@@ -146,21 +146,8 @@ namespace Firstbell
                 }
                 buffer = new byte[4 * buffer.Length];
             }
-            int at = 0, next;
             int total = 0;
-            List<KeyValuePair<string, long>> found = new List<KeyValuePair<string, long>>();
-            do
-            {
-                next = BitConverter.ToInt32(buffer, at); // FILE_STREAM_INFO
-                string name = WindowsFiles.Text(buffer, at + 24, BitConverter.ToInt32(buffer, at + 4) / 2);
-                long size = BitConverter.ToInt64(buffer, at + 8);
-                if (name.EndsWith(":$DATA", StringComparison.OrdinalIgnoreCase) && name != "::$DATA")
-                {
-                    found.Add(new KeyValuePair<string, long>(name.Substring(1, name.Length - 7), size));
-                }
-                at += next;
-            }
-            while (next != 0 && at + 24 <= buffer.Length);
+            List<KeyValuePair<string, long>> found = Names(buffer);
             foreach (KeyValuePair<string, long> stream in found)
             {
                 string words = "alternate stream " + stream.Key + " of " + stream.Value + " bytes";
@@ -179,6 +166,26 @@ namespace Firstbell
                 details.Streams = details.Streams ?? new List<KeyValuePair<string, byte[]>>();
                 details.Streams.Add(new KeyValuePair<string, byte[]>(stream.Key, content));
             }
+        }
+
+        // Names and sizes of the streams besides the content itself, in FILE_STREAM_INFO.
+        public static List<KeyValuePair<string, long>> Names(byte[] data)
+        {
+            List<KeyValuePair<string, long>> found = new List<KeyValuePair<string, long>>();
+            int at = 0, next;
+            do
+            {
+                next = BitConverter.ToInt32(data, at);
+                string name = WindowsFiles.Text(data, at + 24, BitConverter.ToInt32(data, at + 4) / 2);
+                if (name.EndsWith(":$DATA", StringComparison.OrdinalIgnoreCase) && name != "::$DATA")
+                {
+                    found.Add(new KeyValuePair<string, long>(name.Substring(1, name.Length - 7),
+                        BitConverter.ToInt64(data, at + 8)));
+                }
+                at += next;
+            }
+            while (next > 0 && at + 24 <= data.Length);
+            return found;
         }
 
         static byte[] ContentOf(string place, int size)

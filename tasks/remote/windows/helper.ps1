@@ -169,21 +169,35 @@ function Update-Shadows([string[]] $Drives) {
 
 # ---- facts that PowerShell knows
 
+# What WinRM grants a shell, by its own names. Asked of a program of Windows, with a deadline: the drive WSMan: may wait for
+# ever. Elsewhere than over WinRM its service need not run.
+function Add-Quotas($Quotas) {
+    $script = Join-Path $env:SystemRoot 'System32\winrm.vbs'
+    if ($Mode -ne 'lines' -or -not (Test-Path -LiteralPath $script)) { return }
+    $start = New-Object Diagnostics.ProcessStartInfo (Join-Path $env:SystemRoot 'System32\cscript.exe')
+    $start.Arguments = "//nologo `"$script`" get winrm/config/winrs"
+    $start.UseShellExecute = $false
+    $start.CreateNoWindow = $true
+    $start.RedirectStandardInput = $true
+    $start.RedirectStandardOutput = $true
+    $process = [Diagnostics.Process]::Start($start)
+    $process.StandardInput.Close()
+    $said = $process.StandardOutput.ReadToEndAsync()
+    if ($process.WaitForExit(15000) -and $said.Wait(1000)) {
+        foreach ($match in [regex]::Matches($said.Result, '(?m)^\s*(\w+) = (\d{1,18})\s*$')) {
+            $Quotas[$match.Groups[1].Value] = [long]$match.Groups[2].Value
+        }
+    } else {
+        $process.Kill()
+    }
+}
+
 function Get-MoreFacts {
     $quotas = New-Object 'Collections.Generic.Dictionary[string,object]'
-    $shell = 'HKLM:\SOFTWARE\Microsoft\Windows\CurrentVersion\WSMAN\WinRS'
-    $names = @{
-        maxmemorypershellmb = 'MaxMemoryPerShellMB'; maxprocessespershell = 'MaxProcessesPerShell'
-        maxshellsperuser = 'MaxShellsPerUser'; idletimeout = 'IdleTimeout'; maxconcurrentusers = 'MaxConcurrentUsers'
-    }
     try {
-        $set = Get-ItemProperty -LiteralPath $shell
-        foreach ($property in $set.PSObject.Properties) {
-            $name = $names[$property.Name.ToLowerInvariant()]
-            if ($name) { $quotas[$name] = [long]$property.Value }
-        }
+        Add-Quotas $quotas
     } catch {
-        $null = $_ # WinRM was never set up here
+        $null = $_ # told as not known
     }
     $problem = Get-ShadowProblem
     $all = New-Object 'Collections.Generic.Dictionary[string,object]'
