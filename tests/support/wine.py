@@ -41,6 +41,8 @@ _DRIVES = {"Z:": Path(tempfile.gettempdir()).resolve(), "W:": _ROOT}
 _PIPES = Path(__file__).with_name("wine_pipes.py")
 #: How long Wine may take for one of our own steps, in seconds.
 _DEADLINE = 120.0
+#: How long a Windows that nobody closed outlives its last program, in seconds.
+_LINGER = 300
 #: Files up to this size are copied into a drive; larger ones are programs, which nobody writes to.
 _LINKED = 64 * 1024
 
@@ -146,6 +148,24 @@ class WinePrefix:
             raise subprocess.CalledProcessError(process.returncode, script[:200], output, errors)
         return output.decode("utf-8", "replace")
 
+    def start(self) -> None:
+        """Start what runs in the background of a Windows.
+
+        Otherwise the first program would, within its own process group, and take it along when that group is killed.
+        """
+        for argv in (["wineserver", f"-p{_LINGER}"], ["wine", "cmd", "/c", "exit"]):
+            subprocess.run(
+                argv,
+                cwd=self.drive,
+                env=self.environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                timeout=_DEADLINE,
+                check=True,
+                start_new_session=True,
+            )
+
     def stop(self) -> None:
         """End every program of this Windows."""
         subprocess.run(["wineserver", "-k"], env=self.environment(), timeout=_DEADLINE, capture_output=True)
@@ -178,7 +198,9 @@ def new_prefix(folder: Path) -> WinePrefix:
     require_wine()
     runtime, template = _prepared()
     _copy_drive(template, folder)
-    return WinePrefix(folder, runtime)
+    prefix = WinePrefix(folder, runtime)
+    prefix.start()
+    return prefix
 
 
 @contextmanager
