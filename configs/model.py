@@ -15,6 +15,7 @@ from configs.base import Model
 from configs.duration import Duration
 from configs.errors import ConfigError
 from configs.folders import check_exclude, check_folder, text_or_advice
+from configs.gate import ClearanceConfig, GateConfig
 from configs.location import check_endpoint, check_proxy
 from configs.values import DurationText, Name, SecretReference, Size, expand
 
@@ -243,6 +244,7 @@ class SiteConfig(Model):
     retention: RetentionConfig | None = Field(
         default=None, description="The retention of this school, instead of the one for all."
     )
+    gate: GateConfig | None = Field(default=None, description="The gate of this school, instead of the one for all.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +267,10 @@ class AppConfig(Model):
     )
     snapshot: SnapshotConfig = Field(default=SnapshotConfig(), description="What a snapshot takes along.")
     retention: RetentionConfig = Field(default=RetentionConfig(), description="Which snapshots are kept.")
+    gate: GateConfig = Field(default=GateConfig(), description="What must be true before a computer may be wiped.")
+    clearance: ClearanceConfig = Field(
+        default=ClearanceConfig(), description="How the permission to wipe a computer is signed."
+    )
     sites: Mapping[Name, SiteConfig] = Field(
         default={},
         description=(
@@ -307,6 +313,10 @@ class AppConfig(Model):
     def retention_for(self, site: str) -> RetentionConfig:
         """Return the retention of this site."""
         return self.site(site).retention or self.retention
+
+    def gate_for(self, site: str) -> GateConfig:
+        """Return the gate of this site."""
+        return self.site(site).gate or self.gate
 
 
 def _filled(pattern: str, names: Mapping[str, str]) -> str:

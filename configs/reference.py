@@ -11,11 +11,12 @@ from pydantic import BaseModel, WithJsonSchema
 from pydantic.fields import FieldInfo
 
 from configs.duration import Duration
+from configs.gate import GateConfig
 from configs.model import AppConfig, RetentionConfig
 from configs.values import size_text, text_of
 
 #: Models whose keys stand in a section of their own at the top, and are not listed again further in.
-_TOLD_ONCE = frozenset({RetentionConfig})
+_TOLD_ONCE = frozenset({RetentionConfig, GateConfig})
 
 
 def schema_text() -> str:
@@ -52,7 +53,7 @@ def _sections(model: type[BaseModel], path: str, intro: str, only: Collection[st
             name += ".<name>"
         if inner in _TOLD_ONCE and path:
             yield f"### `{name}`\n"
-            yield f"{field.description} The keys are those of `retention`.\n"
+            yield f"{field.description} The keys are those of `{key}`.\n"
         else:
             yield from _sections(inner, name, field.description or "", inner.model_fields)
 

@@ -22,6 +22,8 @@
     │   ├── WrongPassword                exit 12
     │   └── Damaged
     ├── RestoreRefused                   a plan that may not be applied
+    ├── GateHold                         exit 20: the computer may not be wiped
+    ├── ClearanceInvalid                 exit 20: not a clearance for this computer now
     └── ToolMissing                      a program that this verb drives is not installed
 """
 
@@ -34,10 +36,12 @@ from configs.errors import ConfigError, FirstbellError, InventoryError
 __all__ = [
     "AuthFailed",
     "BackendError",
+    "ClearanceInvalid",
     "ConfigError",
     "Damaged",
     "Denied",
     "FirstbellError",
+    "GateHold",
     "HelperFailed",
     "IdentityRefused",
     "InventoryError",
@@ -139,3 +143,15 @@ class RestoreRefused(FirstbellError):
 
 class ToolMissing(FirstbellError):
     """A program that firstbell drives is not installed on this worker."""
+
+
+class GateHold(FirstbellError):
+    """The computer may not be wiped; the message says why."""
+
+    exit_code: ClassVar[int] = 20
+
+
+class ClearanceInvalid(FirstbellError):
+    """This is no clearance to wipe this computer now: forged, expired, of another computer, or not to be read."""
+
+    exit_code: ClassVar[int] = 20
