@@ -168,8 +168,8 @@ CLAIMS: tuple[Claim, ...] = (
     Claim(
         "FC-31",
         "Rights",
-        "The helper can turn on SeBackupPrivilege and SeRestorePrivilege.",
-        "The helper tells what it has turned on.",
+        "The account's token holds SeBackupPrivilege and SeRestorePrivilege, also over the network.",
+        "The helper tells what its token holds.",
     ),
     Claim(
         "FC-32",

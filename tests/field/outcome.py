@@ -75,7 +75,7 @@ class Scrubber:
         # What is below it may be a teacher's file, and its name may hold anything but quotes.
         text = re.sub(r"(?i)([\\/]users[\\/])[^\"'|]*", r"\1***", text)
         # Addresses of a store: a signature is a credential.
-        text = re.sub(r"https?://[^\s\"']+", "https://***", text)
+        text = re.sub(r"(https?|s3)://[^\s\"';,)]+", r"\1://***", text)
         text = re.sub(r"\b\d{1,3}(?:\.\d{1,3}){3}\b(?!\.\d)", "***", text)
         text = re.sub(r"S-1-(?:5-21|12-1)-[\d-]+", "S-***", text)
         for word in sorted(self._words, key=len, reverse=True):

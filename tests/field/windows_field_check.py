@@ -27,7 +27,7 @@ from tasks.verbs.context import Context
 from tasks.verbs.doctor_spool import SpoolTrial as Trial
 from tests.field.bench import Bench, walk, wire_path
 from tests.field.claims import BY_NUMBER
-from tests.field.outcome import Line, Outcome, Scrubber, failed, passed
+from tests.field.outcome import Line, Outcome, Scrubber, verdict
 from tests.field.pc import Pc
 from tests.field.run import chosen, run
 from tests.field.spool_trial import SpoolTrial
@@ -72,7 +72,9 @@ class School:
         with connect(self.context, self.host, notes=trial.notes, watch=trial.watch) as remote:
             trial.run(remote)
         check = trial.check()
-        return passed(check.detail) if check.verdict == "ok" else failed(check.detail)
+        proxy = self.context.config.spool.proxy
+        way = "directly" if proxy is None else "by the proxy of Windows" if proxy == "system" else "by a proxy"
+        return verdict(check.verdict == "ok", f"{way}: {check.detail}")
 
     def spool(self) -> SpoolTrial | None:
         """Return how the spool is tried, None without one."""

@@ -20,6 +20,7 @@ from tests.field.claims import AREAS, CLAIMS
 from tests.field.outcome import Document, Line, Outcome, Scrubber
 from tests.field.pc import Pc
 from tests.field.run import MODULES, chosen, run
+from tests.field.windows_field_check import main
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -67,7 +68,8 @@ def test_the_guide_names_only_claims_that_there_are() -> None:
         ("10.3.0.9 does not answer", "*** does not answer"),
         ("signed in as NORTH\\svc-firstbell", "signed in as ***"),
         ("svc-firstbell of NORTH", "*** of ***"),
-        ("PUT http://s3.school.example/b/k?X-Amz-Signature=abc failed", "PUT https://*** failed"),
+        ("PUT http://s3.school.example/b/k?X-Amz-Signature=abc failed", "PUT http://*** failed"),
+        ("puts objects of s3://firstbell-spool/north (5.3 s)", "puts objects of s3://*** (5.3 s)"),
         ("owner S-1-5-21-1-2-3-1001, not S-1-5-18", "owner S-***, not S-1-5-18"),
         ("two\nlines", "two lines"),
         ("build 22631.4391, PowerShell 5.1.22621.4391", "build 22631.4391, PowerShell 5.1.22621.4391"),
@@ -123,6 +125,20 @@ def test_a_computer_that_does_not_answer_fails_every_claim_and_crashes_none() ->
         assert line.outcome.evidence, line
         assert "10.3.0.9" not in line.outcome.evidence
     assert "may be left" in document.cleaned_up
+
+
+def test_a_computer_that_is_not_in_the_inventory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "inventory").mkdir()
+    (tmp_path / "inventory" / "hosts.yaml").write_text("here: {site: north, transport: local}\n")
+    (tmp_path / "app.yaml").write_text(f"repository: {{location: {tmp_path}/repository}}\n")
+    options = ["--config", str(tmp_path / "app.yaml"), "--inventory", str(tmp_path / "inventory")]
+    assert main(["lab4-01", *options]) == 1
+    assert "lab4-01" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["here", *options])
+    assert "worker itself" in capsys.readouterr().err
 
 
 def test_paths_on_the_wire() -> None:
