@@ -45,6 +45,7 @@ from tasks.verbs.destination import (
     stage_folders,
     target_of,
 )
+from tasks.verbs.early_link import early_link
 from tasks.verbs.orders import RestoreOrder, SavedHost, choose_snapshot, saved_host, source_hosts, wanted, whom
 from tasks.verbs.pending import put_off
 from tasks.verbs.people import Person
@@ -122,14 +123,18 @@ def restore_host(
             f"{order.teacher} has computers at several schools: {', '.join(sorted(names))}", hint="Name one computer."
         )
     site = sites.pop()
-    with open_repository(context, site, host=names[0]) as opened:
+    certain = order.to_host or (names[0] if len(names) == 1 and order.snapshot == "latest" else None)
+    notes: list[str] = []
+    with (
+        early_link(context, context.host(certain) if certain else None, notes) as link,
+        # The before-image is written before anything else is: that waits for the second look at the locks.
+        open_repository(context, site, host=names[0], wait=False) as opened,
+    ):
         snapshot = choose_snapshot(opened.repository, opened.snapshots(), names, order)
         target = context.host(order.to_host or snapshot.hostname)
         report(HostStarted(target.name, "restore"))
-        notes: list[str] = []
-        with connect(context, target, notes=notes) as remote:
-            run = _Restore(context, order, opened, snapshot, target, remote, report)
-            outcome = run.run(confirm, prepare, now or datetime.now(UTC))
+        run = _Restore(context, order, opened, snapshot, target, link.to(target), report)
+        outcome = run.run(confirm, prepare, now or datetime.now(UTC))
         for note in dict.fromkeys(notes):
             report(Warned(target.name, note))
         return outcome
