@@ -108,14 +108,19 @@ def test_its_own_listener_may_move_and_one_of_others_stays(story: dict[str, dict
     assert others["state"]["Listener"]["Port"] == "5987"
 
 
-def test_the_script_is_ascii_and_parses(windows: WinePrefix) -> None:
-    SCRIPT.read_bytes().decode("ascii")
-    # What Windows PowerShell 5.1 does not know would be accepted by this parser: so it is looked for.
-    newer = "QuestionMark QuestionQuestion QuestionQuestionEquals QuestionDot AndAnd OrOr Clean"
+def test_the_scripts_are_ascii_and_parse(windows: WinePrefix) -> None:
+    """What Windows PowerShell 5.1 does not know would be taken by this parser: so it is looked for."""
+    scripts = [SCRIPT, *sorted((ROOT / "tests" / "field" / "probes").glob("*.ps1"))]
+    for script in scripts:
+        script.read_bytes().decode("ascii")
+    names = ", ".join(f"'{windows_path(script)}'" for script in scripts)
+    newer = "QuestionMark QuestionQuestion QuestionQuestionEquals QuestionDot QuestionLBracket AndAnd OrOr Clean"
     said = windows.powershell(
+        f"foreach ($name in {names}) {{\n"
         "$errors = $null; $tokens = $null; $parser = [Management.Automation.Language.Parser]\n"
-        f"$tree = $parser::ParseFile('{windows_path(SCRIPT)}', [ref] $tokens, [ref] $errors)\n"
+        "$null = $parser::ParseFile($name, [ref] $tokens, [ref] $errors)\n"
         f"$new = @($tokens | Where-Object {{ '{newer}'.Split(' ') -contains [string] $_.Kind }})\n"
-        '[Console]::Out.Write("$(@($errors).Count) $($new.Count)")'
+        'if (@($errors).Count -or $new.Count) { [Console]::Out.WriteLine("$name $errors $new") } }\n'
+        "[Console]::Out.Write('done')"
     )
-    assert said == "0 0"
+    assert said == "done"
