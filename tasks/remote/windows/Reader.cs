@@ -36,6 +36,8 @@ namespace Firstbell
         const int MaxRange = 16 * 1024 * 1024;
         const long MaxZero = 256 * 1024 * 1024;
         const int Overhead = 256;
+        // From so many files of one folder on, the folder is listed once instead of asked for each name.
+        const int Many = 32;
 
         readonly WindowsFiles files;
 
@@ -45,15 +47,18 @@ namespace Firstbell
         }
 
         // Sends the content of files, each with its `end` or `skip`.
-        public IEnumerable<int> Read(Reply reply, List<object> paths)
+        public IEnumerable<int> Read(Reply reply, List<object> values)
         {
+            List<string> paths = values.ConvertAll<string>(Paths.Decode);
+            Listing listing = new Listing();
             for (int index = 0; index < paths.Count; index++)
             {
                 reply.Tick();
                 OpenFile file;
                 try
                 {
-                    file = Open(Paths.Decode(paths[index]), true);
+                    Look(paths, index, listing);
+                    file = Open(paths[index], true, listing);
                 }
                 catch (Skip skip)
                 {
@@ -76,6 +81,41 @@ namespace Firstbell
                     {
                         yield return sent;
                     }
+                }
+            }
+        }
+
+        // What a folder holds of which many files are to be read, one after the other.
+        sealed class Listing
+        {
+            public string Folder = "";
+            public Dictionary<string, Entry> Entries;
+        }
+
+        void Look(List<string> paths, int index, Listing listing)
+        {
+            string folder = Paths.Folder(paths[index]);
+            if (folder == listing.Folder)
+            {
+                return;
+            }
+            listing.Folder = folder;
+            listing.Entries = null;
+            int last = index + Many - 1;
+            if (folder.Length > 2 && last < paths.Count && Paths.Folder(paths[last]) == folder)
+            {
+                Dictionary<string, Entry> entries = new Dictionary<string, Entry>(StringComparer.OrdinalIgnoreCase);
+                try
+                {
+                    foreach (Entry entry in files.List(folder))
+                    {
+                        entries[entry.Name] = entry;
+                    }
+                    listing.Entries = entries;
+                }
+                catch (Skip)
+                {
+                    // Each file tells for itself.
                 }
             }
         }
@@ -238,7 +278,7 @@ namespace Firstbell
             Digest digest = null;
             try
             {
-                file = Open(path, true);
+                file = Open(path, true, null);
             }
             catch (Skip skip)
             {
@@ -354,7 +394,7 @@ namespace Firstbell
                 string outcome = "item";
                 try
                 {
-                    using (OpenFile file = Open(Paths.Decode(paths[index]), false))
+                    using (OpenFile file = Open(Paths.Decode(paths[index]), false, null))
                     using (Digest digest = Digest.For(file.Before.Size))
                     {
                         long size = HashAll(reply, file, digest);
@@ -398,12 +438,13 @@ namespace Firstbell
 
         // Opens a regular file for reading, shared with everybody; anything else is a Skip. No link on the way is
         // followed, and nothing is fetched from elsewhere.
-        OpenFile Open(string path, bool throughShadow)
+        OpenFile Open(string path, bool throughShadow, Listing listing)
         {
             bool shadowed = throughShadow && files.Paths.Shadowed(path);
             try
             {
-                return OpenAt(path, throughShadow ? files.Paths.Read(path) : Paths.Live(path), !shadowed);
+                string place = throughShadow ? files.Paths.Read(path) : Paths.Live(path);
+                return OpenAt(path, place, !shadowed, listing);
             }
             catch (Skip skip)
             {
@@ -413,17 +454,21 @@ namespace Firstbell
                     throw;
                 }
             }
-            return OpenAt(path, Paths.Live(path), true);
+            return OpenAt(path, Paths.Live(path), true, null);
         }
 
-        OpenFile OpenAt(string path, string place, bool live)
+        OpenFile OpenAt(string path, string place, bool live, Listing listing)
         {
             if (place == null || path.Length <= 3)
             {
                 throw new Skip("vanished", "no file can be there");
             }
             // Looked at before it is opened: to open a placeholder can fetch it, or wake whoever stands behind it.
-            Entry listed = files.Find(place);
+            Entry listed = null;
+            if (listing == null || listing.Entries == null || !listing.Entries.TryGetValue(Paths.Name(path), out listed))
+            {
+                listed = files.Find(place);
+            }
             Verdict verdict = FileMarks.Judge(listed);
             if (verdict.Kind == Kind.Left)
             {
@@ -451,6 +496,10 @@ namespace Firstbell
                     || (itself && (file.Before.Attributes & FileMarks.Reparse) != 0))
                 {
                     throw new Skip("vanished", "it is something else now");
+                }
+                if (FileMarks.IsElsewhere(file.Before.Attributes))
+                {
+                    throw new Skip("cloud-only", "set free by its owner just now");
                 }
                 return file;
             }

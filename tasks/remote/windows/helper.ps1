@@ -128,10 +128,10 @@ function Remove-Shadows {
 function Clear-Leftovers {
     foreach ($file in Get-ChildItem -Path (Join-Path $env:SystemRoot 'Temp\firstbell-*.journal') -ErrorAction SilentlyContinue) {
         if ($file.Name -notmatch '^firstbell-(\d+)-[0-9a-f]+\.journal$') { continue }
-        $process = Get-Process -Id $Matches[1] -ErrorAction SilentlyContinue
-        if ($process -and $process.ProcessName -match '^(powershell|pwsh)$' -and
-            $process.StartTime.ToUniversalTime() -le $file.CreationTimeUtc) { continue }
         try {
+            $process = Get-Process -Id $Matches[1] -ErrorAction SilentlyContinue
+            if ($process -and $process.ProcessName -match '^(powershell|pwsh)$' -and
+                $process.StartTime.ToUniversalTime() -le $file.CreationTimeUtc) { continue }
             $ids = @(Get-Content -LiteralPath $file.FullName | Where-Object { $_ })
             if ($ids.Count) {
                 if (Get-ShadowProblem) { continue }
