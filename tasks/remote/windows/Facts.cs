@@ -124,7 +124,7 @@ namespace Firstbell
             StringBuilder oneDrive = new StringBuilder();
             List<string> loaded = new List<string>();
             string comma = ",\"users\":[";
-            foreach (Person person in People.All())
+            foreach (Person person in People.Named())
             {
                 if (users != null && !person.IsOneOf(users))
                 {

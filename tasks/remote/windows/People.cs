@@ -5,6 +5,7 @@ namespace Firstbell
     using System.IO;
     using System.Security;
     using System.Security.Principal;
+    using System.Threading;
     using Microsoft.Win32;
 
     // Somebody with a profile on this computer.
@@ -61,7 +62,19 @@ namespace Firstbell
         const int Temporary = 0x800;
 
         // Those whose account is of this computer or its domain (S-1-5-21) or of Entra (S-1-12-1); no temporary or broken
-        // profiles, nothing of the system.
+        // profiles, nothing of the system. Their names may have to be asked from a domain controller.
+        public static List<Person> Named()
+        {
+            List<Person> people = All();
+            int patience = 10000;
+            foreach (Person person in people)
+            {
+                Name(person, ref patience);
+            }
+            return people;
+        }
+
+        // The same by their folders alone.
         public static List<Person> All()
         {
             List<Person> people = new List<Person>();
@@ -82,7 +95,7 @@ namespace Firstbell
                         string home = key.GetValue("ProfileImagePath") as string;
                         if (home != null && !(state is int && ((int)state & (Guest | Temporary)) != 0))
                         {
-                            people.Add(Named(sid, home.TrimEnd('\\')));
+                            people.Add(At(sid, home.TrimEnd('\\')));
                         }
                     }
                 }
@@ -90,7 +103,7 @@ namespace Firstbell
             return people;
         }
 
-        static Person Named(string sid, string home)
+        static Person At(string sid, string home)
         {
             Person person = new Person();
             person.Sid = sid;
@@ -98,18 +111,35 @@ namespace Firstbell
             person.Domain = "";
             // Of an account that is gone the folder tells, as a rule.
             person.Name = home.Substring(home.LastIndexOf('\\') + 1);
-            try
+            return person;
+        }
+
+        // Asks on a thread aside, for so many ms in all: a domain that does not answer takes its time for each account.
+        static void Name(Person person, ref int patience)
+        {
+            string account = null;
+            Thread thread = new Thread(delegate()
             {
-                string account = new SecurityIdentifier(sid).Translate(typeof(NTAccount)).Value;
+                try
+                {
+                    account = new SecurityIdentifier(person.Sid).Translate(typeof(NTAccount)).Value;
+                }
+                catch (SystemException)
+                {
+                    // No such account (IdentityNotMapped), or its domain does not answer: several kinds.
+                }
+            });
+            thread.IsBackground = true;
+            int started = Environment.TickCount;
+            thread.Start();
+            bool answered = thread.Join(Math.Max(patience, 100));
+            patience -= Environment.TickCount - started;
+            if (answered && account != null)
+            {
                 int at = account.IndexOf('\\');
                 person.Domain = at < 0 ? "" : account.Substring(0, at);
                 person.Name = account.Substring(at + 1);
             }
-            catch (SystemException)
-            {
-                // No such account (IdentityNotMapped), or its domain does not answer: several kinds.
-            }
-            return person;
         }
     }
 
