@@ -19,6 +19,7 @@ from tasks.repository.snapshot_file import Snapshot
 from tasks.repository.tree import Node
 from tasks.restorer.compare import metadata_differs
 from tasks.restorer.hard_links import HardLinks
+from tasks.restorer.foreign import is_placeholder
 from tasks.restorer.hashes import cheap_hash, stored_hash
 from tasks.restorer.items import PlanItem, RestorePlan, finish_plan
 from tasks.restorer.restorer import Restorer
@@ -94,7 +95,8 @@ class _Builder:
     def _decide(self, written: Iterable[Written], images: dict[bytes, Node]) -> Iterator[PlanItem]:
         batch = list(written)
         there = dict(zip((one.path for one in batch), self._sink.stat([one.path for one in batch]), strict=True))
-        files = [path for path, node in there.items() if node is not None and node.type == "file"]
+        # A file that OneDrive has moved to the cloud since would be brought down only to be removed.
+        files = [path for path, node in there.items() if node and node.type == "file" and not is_placeholder(node)]
         hashes = {found.path: found.sha256 for found in self._sink.hash(files)} if files else {}
         for one in batch:
             node, sha256 = there[one.path], hashes.get(one.path)

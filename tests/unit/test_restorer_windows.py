@@ -17,6 +17,7 @@ from tasks.restorer.compare import IN_CLOUD
 from tasks.restorer.foreign import Crossing, folded
 from tasks.restorer.plan import PlanItem, RestorePlan, RestoreRequest, build_plan
 from tasks.restorer.restorer import Restorer
+from tasks.restorer.undo import build_undo, undo_document
 from tasks.restorer.verify import verify
 from tests.support.snapshot_fixture import new_repository
 from tests.support.windows_sink import CLOUD, NORMAL, WindowsSink
@@ -329,6 +330,19 @@ def test_patterns_as_people_write_them_on_windows(repository: Repository, patter
     plan = plan_of(repository, snapshot, sink, include=(pattern,), homes=(HOME.encode(),))
     assert not plan.unmatched
     assert list(actions(plan)) == [f"{HOME}/Desktop/plan.docx"]
+
+
+def test_an_undo_leaves_what_onedrive_moved_to_the_cloud_since(repository: Repository) -> None:
+    snapshot = snapshot_of(repository, {f"{HOME}/Desktop/{name}.txt": name.encode() for name in ("a", "b")})
+    sink = WindowsSink({f"{HOME}/Desktop": None})
+    plan = plan_of(repository, snapshot, sink)
+    Restorer(repository, sink).apply(plan)
+    sink.put(f"{HOME}/Desktop/b.txt", b"", size=1, mtime_ns=OLD, attributes=CLOUD)
+    undo = build_undo(repository, sink, undo_document(plan, host="pc"), snapshot)
+    assert {one.path.decode(): one.action for one in undo.items if one.path.endswith(b".txt")} == {
+        f"{HOME}/Desktop/a.txt": "remove",
+        f"{HOME}/Desktop/b.txt": "keep-newer",
+    }
 
 
 def test_folding_as_windows_does() -> None:
