@@ -18,8 +18,8 @@ from tasks.repository.repository import Repository
 from tasks.repository.snapshot_file import Snapshot
 from tasks.repository.tree import Node
 from tasks.restorer.compare import metadata_differs
-from tasks.restorer.hard_links import HardLinks
 from tasks.restorer.foreign import is_placeholder
+from tasks.restorer.hard_links import HardLinks
 from tasks.restorer.hashes import cheap_hash, stored_hash
 from tasks.restorer.items import PlanItem, RestorePlan, finish_plan
 from tasks.restorer.restorer import Restorer
