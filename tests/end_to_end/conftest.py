@@ -13,12 +13,25 @@ from tests.support.loopback_site import LoopbackSite
 from tests.support.prefect_records import deliver
 from tests.support.prefect_stack import PrefectStack
 from tests.support.teacher_home import make_home
+from tests.support.windows_site import WindowsSite
 
 
 @pytest.fixture(scope="session")
 def school(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoopbackSite]:
     """One school on this machine: a real S3 server, a real sshd, an empty repository."""
     site = LoopbackSite(tmp_path_factory.mktemp("school"))
+    try:
+        site.start()
+        site.run("init", "north")
+        yield site
+    finally:
+        site.stop()
+
+
+@pytest.fixture(scope="session")
+def windows_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WindowsSite]:
+    """One school whose computers are Windows under Wine, with a spool; an empty repository."""
+    site = WindowsSite(tmp_path_factory.mktemp("windows-site"))
     try:
         site.start()
         site.run("init", "north")

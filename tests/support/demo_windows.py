@@ -38,8 +38,7 @@ class WindowsDemo(Demo):
         self.prefix = wine.new_prefix(self.folder / "windows")
         windows_teacher.make_people(self.prefix, [TEACHER])
         self.home = windows_teacher.fill(self.prefix, TEACHER)
-        self.server = ServerProcess(self.prefix, self.folder / "winrm", tied=not self.keep)
-        self.site.winrm_password = self.server.password
+        self.server = ServerProcess(self.prefix, self.folder / "winrm", self.site.winrm_password, tied=not self.keep)
         self.site.add_winrm(self.host, self.server.port, self.server.user, self.server.fingerprint)
         return "a WinRM server, before PowerShell 7 under Wine (it is not Windows)"
 

@@ -7,12 +7,15 @@ the WinRM server of one of them until standard input ends or it is killed: for a
 from __future__ import annotations
 
 import json
+import os
+import secrets
 import shlex
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +28,7 @@ from tests.support.winrm_server import WinRmServer
 SPOOL = "firstbell-spool"
 #: How a server process says that it listens, with its port behind.
 _LISTENS = "listens on "
+_PASSWORD = "FIRSTBELL_WINRM_PASSWORD"
 
 
 class WindowsSite(LoopbackSite):
@@ -38,28 +42,52 @@ class WindowsSite(LoopbackSite):
         super().__init__(folder, tied=tied)
         self.spool = spool
         self.spool_endpoint: str | None = None
-        self.winrm_password = ""
+        self.winrm_password = secrets.token_urlsafe(12)
 
     def start(self) -> None:
         super().start()
         self.s3.create_bucket(SPOOL)
 
     def environment(self) -> dict[str, str]:
-        return {**super().environment(), "FIRSTBELL_WINRM_PASSWORD": self.winrm_password}
+        return {**super().environment(), _PASSWORD: self.winrm_password}
 
-    def write_config(self) -> None:
-        """Write the configuration as it stands now."""
-        self._write("app.yaml", self._config())
+    @contextmanager
+    def other_spool(self, *, spool: bool = True, endpoint: str | None = None) -> Iterator[None]:
+        """Meanwhile work without the spool, or let the computers reach it at another address."""
+        before = self.spool, self.spool_endpoint
+        try:
+            self.spool, self.spool_endpoint = spool, endpoint
+            self._write("app.yaml", self._config())
+            yield
+        finally:
+            self.spool, self.spool_endpoint = before
+            self._write("app.yaml", self._config())
+
+    def spooled(self) -> list[str]:
+        """Return the names of all objects in the spool."""
+        import boto3
+
+        client = boto3.client(
+            "s3",
+            endpoint_url=self.s3.endpoint_url,
+            aws_access_key_id=self.s3.access_key,
+            aws_secret_access_key=self.s3.secret_key,
+            region_name="us-east-1",
+        )
+        try:
+            return [one["Key"] for one in client.list_objects_v2(Bucket=SPOOL).get("Contents", ())]
+        finally:
+            client.close()
 
     def add_windows(self, name: str, server: WinRmServer, *, teachers: Sequence[str] = ("a.ito",), **more: Any) -> None:
         """Add a computer behind a WinRM server of this process."""
-        self.winrm_password = server.password
+        assert server.password == self.winrm_password, "one password for all computers of the school"
         digest = server.certificate_hash
         self.add_winrm(name, server.port, server.user, digest.hex() if digest else None, teachers=teachers, **more)
 
     def add_winrm(self, name: str, port: int, user: str, fingerprint: str | None, **more: Any) -> None:
         """Add a computer behind a WinRM server: over https when it has a certificate, else over http, sealed."""
-        winrm: dict[str, Any] = {"auth": "ntlm", "password": "env:FIRSTBELL_WINRM_PASSWORD"}
+        winrm: dict[str, Any] = {"auth": "ntlm", "password": f"env:{_PASSWORD}"}
         winrm |= {"scheme": "https", "fingerprint": fingerprint} if fingerprint else {"scheme": "http"}
         self._add(name, {"transport": "winrm", "port": port, "user": user, "winrm": winrm, **more})
 
@@ -93,19 +121,12 @@ def authorize_windows(sshd: SshServer, prefix: WinePrefix, key: Path) -> Path:
     return key
 
 
-def windows_server(prefix: WinePrefix, folder: Path, *, https: bool = True) -> WinRmServer:
-    """Return a WinRM server, not started yet, whose command lines run in that Windows."""
-    folder.mkdir(exist_ok=True)
-    certificate = make_certificate(folder) if https else None
-    return WinRmServer(lambda line: run_command_line(prefix, line), certificate=certificate)
-
-
 class ServerProcess:
     """A WinRM server in a process of its own, which may outlive this one."""
 
-    def __init__(self, prefix: WinePrefix, folder: Path, *, tied: bool = True) -> None:
+    def __init__(self, prefix: WinePrefix, folder: Path, password: str, *, tied: bool = True) -> None:
         folder.mkdir(exist_ok=True)
-        known = {"prefix": str(prefix.folder), "runtime": str(prefix.runtime), "tied": tied}
+        known = {"prefix": str(prefix.folder), "runtime": str(prefix.runtime), "user": prefix.user, "tied": tied}
         (folder / "server.json").write_text(json.dumps(known))
         with (folder / "server.log").open("wb") as log:
             self._process = subprocess.Popen(
@@ -114,6 +135,7 @@ class ServerProcess:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 cwd=Path(__file__).parents[2],
+                env={**os.environ, _PASSWORD: password},
                 start_new_session=True,
                 text=True,
             )
@@ -121,7 +143,7 @@ class ServerProcess:
         said = self._process.stdout.readline()
         if not said.startswith(_LISTENS):
             raise RuntimeError(f"the WinRM server did not start:\n{(folder / 'server.log').read_text()}")
-        self.port, self.user, self.password, self.fingerprint = json.loads(said.removeprefix(_LISTENS))
+        self.port, self.user, self.fingerprint = json.loads(said.removeprefix(_LISTENS))
 
     @property
     def pid(self) -> int:
@@ -141,12 +163,17 @@ def main(folder: Path) -> int:
     """Serve until standard input ends, if that is wanted, or somebody ends this process."""
     known = json.loads((folder / "server.json").read_text())
     prefix = WinePrefix(Path(known["prefix"]), Path(known["runtime"]))
+    prefix.user = known["user"]
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
-    with windows_server(prefix, folder) as server:
+    with WinRmServer(
+        lambda line: run_command_line(prefix, line),
+        password=os.environ[_PASSWORD],
+        certificate=make_certificate(folder),
+    ) as server:
         digest = server.certificate_hash
-        about = [server.port, server.user, server.password, digest.hex() if digest else None]
+        about = [server.port, server.user, digest.hex() if digest else None]
         sys.stdout.write(_LISTENS + json.dumps(about) + "\n")
         sys.stdout.flush()
         if known["tied"]:

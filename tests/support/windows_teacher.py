@@ -78,7 +78,7 @@ foreach ($one in [IO.DirectoryInfo]::new($top).EnumerateFileSystemInfos('*', $op
     $times = "$($one.LastWriteTimeUtc.Ticks)|$($one.CreationTimeUtc.Ticks)"
     $null = $out.Append("$name|$hash|$size|$([int]$one.Attributes)|$times`n")
 }
-[Console]::Out.Write($out.ToString())
+[IO.File]::WriteAllText('@FILE@', $out.ToString())
 """
 
 
@@ -167,8 +167,11 @@ def wipe(prefix: WinePrefix, name: str = "a.ito") -> int:
 def fingerprint(prefix: WinePrefix, name: str = "a.ito", *, below: str = "") -> dict[str, WindowsEntry]:
     r"""Return what every path of a profile is, as PowerShell sees it; ``below`` is another place than ``C:\Users``."""
     home = below or f"C:\\users\\{name}"
+    # By a file: PowerShell may say something of its own on its standard output.
+    file = prefix.folder / "fingerprint"
+    prefix.powershell(_FINGERPRINT.replace("@HOME@", home).replace("@FILE@", windows_path(file)))
     found = {}
-    for line in prefix.powershell(_FINGERPRINT.replace("@HOME@", home.replace("'", "''"))).splitlines():
+    for line in file.read_text().split("\n")[:-1]:
         path, sha256, *numbers = line.split("|")
         if not _is_left_out(path):
             found[path] = WindowsEntry(sha256.lower(), *map(int, numbers))
