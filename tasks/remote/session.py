@@ -97,6 +97,8 @@ class Session:
         self._channel = channel
         self._receiving = threading.Lock()
         self._answers: dict[int, Answer] = {}
+        #: The weight of all of them.
+        self._untaken = 0
         self._number = 0
         self._changed = threading.Condition()
         self._unsent: deque[Frame] = deque()
@@ -121,6 +123,7 @@ class Session:
             self._number += 1
             answer = Answer(self, self._number, weight)
             self._answers[answer.number] = answer
+            self._untaken += weight
         return answer
 
     def post(self, number: int, kind: str, fields: Mapping[str, Any] | None = None, payload: Buffer = b"") -> None:
@@ -137,8 +140,7 @@ class Session:
 
         ``payload`` must not change afterwards.
         """
-        if self._answers:
-            self._settle()
+        self._settle()
         with self._changed:
             while self._unsent_size >= MAX_UNSENT and self._send_error is None and not self._closed:
                 self._changed.wait()
@@ -159,7 +161,7 @@ class Session:
 
     def _settle(self) -> None:
         """Take what has been answered, so that the helper is never stuck with its answers while we send content."""
-        while sum(answer.weight for answer in tuple(self._answers.values())) > MAX_UNTAKEN:
+        while self._untaken > MAX_UNTAKEN:
             first = next(iter(tuple(self._answers.values())), None)
             if first is not None:
                 self.receive_for(first)
@@ -176,7 +178,9 @@ class Session:
             if wanted is not None:
                 wanted.take(frame)
                 if wanted.complete:
-                    self._answers.pop(wanted.number, None)
+                    with self._changed:
+                        self._untaken -= wanted.weight
+                        self._answers.pop(wanted.number, None)
             elif frame.type == "error":
                 raise HelperFailed(f"the helper refused: {frame.header.get('message')} ({frame.header.get('code')})")
             else:

@@ -40,7 +40,7 @@ class Index:
     def clear(self) -> None:
         """Forget everything."""
         self._buckets: list[bytearray | None] = [None] * _BUCKETS
-        self._packs = bytearray()
+        self._packs: list[ID] = []
         self._ends = array("I")
         self._count = 0
 
@@ -55,8 +55,8 @@ class Index:
         tree = BlobType.TREE
         try:
             # Before the first record: who finds that in another thread needs it.
-            self._packs += pack
             self._ends.append(max((blob.offset + blob.length for blob in blobs), default=0))
+            self._packs.append(pack)
             for kind, id_, offset, length, uncompressed in blobs:
                 slot = id_[0] << 8 | id_[1]
                 packed = record(id_, number << 1 | (kind is tree), offset, length, uncompressed)
@@ -92,8 +92,7 @@ class Index:
         if kind is not None and kind is not found:
             return next(self.find_all(kind, id_), None)
         number >>= 1
-        pack = bytes(self._packs[number * ID_SIZE : (number + 1) * ID_SIZE])
-        return Place(pack, PackedBlob(found, id_, offset, length, uncompressed), self._ends[number])
+        return Place(self._packs[number], PackedBlob(found, id_, offset, length, uncompressed), self._ends[number])
 
     def find_all(self, kind: BlobType | None, id_: ID) -> Iterator[Place]:
         """Yield every place of a blob: two clients may have saved it at the same time."""
@@ -107,5 +106,5 @@ class Index:
             found = BlobType.TREE if number & 1 else BlobType.DATA
             if kind is None or kind is found:
                 number >>= 1
-                pack = bytes(self._packs[number * ID_SIZE : (number + 1) * ID_SIZE])
-                yield Place(pack, PackedBlob(found, id_, offset, length, uncompressed), self._ends[number])
+                place = PackedBlob(found, id_, offset, length, uncompressed)
+                yield Place(self._packs[number], place, self._ends[number])

@@ -171,7 +171,9 @@ def _digest(snapshot: Snapshot, roots: tuple[bytes, ...], items: list[PlanItem])
 
 
 def _content_hash(content: tuple[ID, ...] | None) -> str | None:
-    return None if content is None else hashlib.sha256(b"".join(content)).hexdigest()
+    if content is None or len(content) == 1:
+        return content[0].hex() if content else None
+    return hashlib.sha256(b"".join(content)).hexdigest()
 
 
 def _item_json(item: PlanItem) -> dict[str, Any]:

@@ -42,6 +42,13 @@ class StreamChannel(Channel):
             header = encode_header(frame.header, len(frame.payload))
             parts.append(header)
             size += len(header) + len(frame.payload)
+            if len(frame.payload) >= _JOINED:
+                # Only its beginning is copied, so that the header does not go out alone.
+                payload = memoryview(frame.payload)
+                self._stream.write(b"".join((*parts, payload[:_SMALL])))
+                self._stream.write(payload[_SMALL:])
+                parts, size = [], 0
+                continue
             if len(frame.payload):
                 parts.append(frame.payload)
             if size >= _JOINED:
