@@ -1,8 +1,8 @@
 """Two parts of paramiko, replaced through the places it has for that, for speed and for deadlines.
 
 Measured over loopback with aes128-gcm, per GB received: paramiko's own 480 MB/s and 1.8 s of CPU, these 700 MB/s and
-1.2 s; per GB sent: paramiko's own 1.5 s of CPU, these 0.6 to 0.85 s. sshd sends packets of about 33 KiB whatever we allow, and takes no larger ones, so each system
-call and each copy per packet counts.
+1.2 s; per GB sent: paramiko's own 1.5 s of CPU, these 0.6 to 0.85 s. sshd sends packets of about 33 KiB whatever we
+allow, and takes no larger ones, so each system call and each copy per packet counts.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.wine import WinePrefix, windows_path
+from tests.support.wine import WinePrefix
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "docs" / "windows" / "prepare-pc.ps1"
@@ -19,7 +19,7 @@ STORY = ROOT / "tests" / "support" / "prepare_pc_story.ps1"
 
 @pytest.fixture(scope="module")
 def story(windows: WinePrefix) -> dict[str, dict[str, Any]]:
-    names = f"$pretend = '{windows_path(PRETEND)}'\n$prepare = '{windows_path(SCRIPT)}'\n"
+    names = f"$pretend = '{windows.copy(PRETEND)}'\n$prepare = '{windows.copy(SCRIPT)}'\n"
     said = windows.powershell(names + STORY.read_text())
     return {step["name"]: step for step in json.loads(said[said.index("[{") :])}
 
@@ -113,7 +113,7 @@ def test_the_scripts_are_ascii_and_parse(windows: WinePrefix) -> None:
     scripts = [SCRIPT, *sorted((ROOT / "tests" / "field" / "probes").glob("*.ps1"))]
     for script in scripts:
         script.read_bytes().decode("ascii")
-    names = ", ".join(f"'{windows_path(script)}'" for script in scripts)
+    names = ", ".join(f"'{windows.copy(script)}'" for script in scripts)
     newer = "QuestionMark QuestionQuestion QuestionQuestionEquals QuestionDot QuestionLBracket AndAnd OrOr Clean"
     said = windows.powershell(
         f"foreach ($name in {names}) {{\n"

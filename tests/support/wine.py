@@ -5,7 +5,7 @@ computer in the folder for temporary files; a test gets a drive of its own, a co
 and there are no shadow copies, reparse points, alternate streams or access lists.
 
 Programs there start in a folder of their own drive, and see of this computer only the folder for temporary files
-(``Z:``) and this work tree (``W:``): a command that goes astray under Wine must not find what it could destroy.
+(``Z:``), not this work tree: a command that goes astray under Wine must not find what it could destroy.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ POWERSHELL = r"C:\Windows\System32\WindowsPowerShell\v1.0\powershell.exe"
 
 _ROOT = Path(__file__).resolve().parents[2]
 #: What Windows sees of this computer.
-_DRIVES = {"Z:": Path(tempfile.gettempdir()).resolve(), "W:": _ROOT}
+_DRIVES = {"Z:": Path(tempfile.gettempdir()).resolve()}
 _PIPES = Path(__file__).with_name("wine_pipes.py")
 #: How long Wine may take for one of our own steps, in seconds.
 _DEADLINE = 120.0
@@ -113,6 +113,13 @@ class WinePrefix:
         drive, rest = path[:2].upper(), path[2:].replace("\\", "/").lstrip("/")
         return (self.drive if drive == "C:" else _DRIVES[drive]) / rest
 
+    def copy(self, path: Path) -> str:
+        """Copy a file of the work tree into this Windows and return its path there."""
+        folder = self.drive / "firstbell-copies"
+        folder.mkdir(exist_ok=True)
+        shutil.copyfile(path, folder / path.name)
+        return rf"C:\firstbell-copies\{path.name}"
+
     def registry(self, key: str, name: str, value: str, kind: str = "REG_SZ") -> None:
         r"""Set a value; ``key`` as ``HKLM\...``."""
         self.run("reg", "add", key, *(["/v", name] if name else ["/ve"]), "/t", kind, "/d", value, "/f")
@@ -184,7 +191,7 @@ class WinePrefix:
 
 
 def windows_path(path: Path) -> str:
-    """Return how Windows calls a temporary file or one of this work tree. Raises ``ValueError`` for another one."""
+    """Return how Windows calls a temporary file. Raises ``ValueError`` for another one: it gets a ``copy``."""
     # As it is written first: the runtime may be a link to a folder elsewhere.
     for spelling in (path.absolute(), path.resolve()):
         for drive, folder in _DRIVES.items():
@@ -273,7 +280,7 @@ def _prepared() -> tuple[Path, Path]:
         raise FileNotFoundError(CURE)
     version = subprocess.run(["wine", "--version"], capture_output=True, check=True, timeout=_DEADLINE).stdout
     status = runtime.stat()
-    mark = f"4 {runtime} {status.st_size} {status.st_mtime_ns} {version.decode()}"
+    mark = f"5 {runtime} {status.st_size} {status.st_mtime_ns} {version.decode()}"
     key = hashlib.sha256(mark.encode()).hexdigest()[:16]
     cache = Path(tempfile.gettempdir()) / f"firstbell-windows-{os.getuid()}-{key}"
     if not (cache / "prefix").is_dir():

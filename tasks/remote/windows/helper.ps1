@@ -52,7 +52,11 @@ function Add-Source {
             Start-Sleep -Seconds $try
         } finally {
             $env:TEMP, $env:TMP = $before
-            Remove-Item -LiteralPath $folder -Recurse -Force -ErrorAction SilentlyContinue
+            # Its files and then itself, never a whole tree: this runs with every right there is.
+            if ([IO.Directory]::Exists($folder)) {
+                foreach ($file in [IO.Directory]::GetFiles($folder)) { try { [IO.File]::Delete($file) } catch { continue } }
+                try { [IO.Directory]::Delete($folder) } catch { $null = $_ }
+            }
         }
     }
 }
