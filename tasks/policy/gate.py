@@ -265,14 +265,17 @@ _CHECKS: Final[tuple[_Check, ...]] = (_gathered, _complete, _fresh, _verified, _
 
 
 def _own(facts: GateFacts, now: datetime) -> list[VerificationFact]:
-    """Return the verifications of the newest snapshot that were made after it, and not in the future."""
+    """Return the verifications of the newest snapshot: good ones made after it and not in the future, and all failed.
+
+    A failed one is believed whatever the clock said of the worker that wrote it.
+    """
     snapshot = facts.snapshot
     if snapshot is None:
         return []
     return [
         one
         for one in facts.verifications or ()
-        if one.snapshot == snapshot.id and snapshot.taken <= one.at <= now + CLOCK_TOLERANCE
+        if one.snapshot == snapshot.id and (not one.good or snapshot.taken <= one.at <= now + CLOCK_TOLERANCE)
     ]
 
 

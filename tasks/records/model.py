@@ -21,7 +21,8 @@ UNDO: Final = "undo"
 PENDING_RESTORE: Final = "pending-restore"
 
 _VERSION: Final = 1
-_TIME: Final = "%Y%m%dT%H%M%S.%fZ"
+#: How the name of a record file begins.
+TIME_FORMAT: Final = "%Y%m%dT%H%M%S.%fZ"
 #: A key like this one has no place in a record, whatever it holds.
 _SECRET_KEY: Final = re.compile(r"passw|secret|token|passphrase|private.?key|credential", re.IGNORECASE)
 
@@ -38,7 +39,7 @@ class Record:
     @property
     def file_name(self) -> str:
         """Return the name in the folder of its kind: names sort by time."""
-        return f"{self.time.astimezone(UTC).strftime(_TIME)}-{self.id}.json"
+        return f"{self.time.astimezone(UTC).strftime(TIME_FORMAT)}-{self.id}.json"
 
 
 class RequestState(Enum):

@@ -14,7 +14,16 @@ from typing import Any, Final, TypeVar
 from tasks.backends.base import Backend
 from tasks.errors import NotFound
 from tasks.events import Reporter, Warned, silent
-from tasks.records.model import PENDING_RESTORE, UNDO, PendingRestore, Record, UndoPointer, decode_record, encode_record
+from tasks.records.model import (
+    PENDING_RESTORE,
+    TIME_FORMAT,
+    UNDO,
+    PendingRestore,
+    Record,
+    UndoPointer,
+    decode_record,
+    encode_record,
+)
 
 #: Folder of all records.
 FOLDER: Final = "records/"
@@ -28,6 +37,10 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def _folder(kind: str, subject: str) -> str:
+    return f"{kind}/{subject}/" if subject else f"{kind}/"
+
+
 class RecordStore:
     """The records of one repository. Thread-safe."""
 
@@ -36,17 +49,28 @@ class RecordStore:
         self.clock = clock
         self._report = report
 
-    def append(self, kind: str, data: Mapping[str, Any]) -> Record:
-        """Write a new record and return it. Raises ``ValueError`` when there seems to be a secret in it."""
+    def append(self, kind: str, data: Mapping[str, Any], *, subject: str = "") -> Record:
+        """Write a new record and return it. Raises ``ValueError`` when there seems to be a secret in it.
+
+        With a ``subject``, such as a host, it lies in a folder of its own within its kind.
+        """
         record = Record(kind, secrets.token_hex(8), self.clock().astimezone(UTC), data)
-        self.save(f"{kind}/{record.file_name}", record, overwrite=False)
+        self.save(f"{_folder(kind, subject)}{record.file_name}", record, overwrite=False)
         return record
 
-    def records(self, kind: str, *, newest_first: bool = False) -> Iterator[Record]:
-        """Yield the records of a kind in the order of their times; they are read as they are asked for."""
-        prefix = f"{FOLDER}{kind}/"
+    def records(
+        self, kind: str, *, newest_first: bool = False, subject: str = "", since: datetime | None = None
+    ) -> Iterator[Record]:
+        """Yield the records of a kind in the order of their times; they are read as they are asked for.
+
+        With ``since``, those written from then on, by their names; the others are not read.
+        """
+        prefix = f"{FOLDER}{_folder(kind, subject)}"
+        first = prefix + since.astimezone(UTC).strftime(TIME_FORMAT) if since is not None else ""
         names = sorted((info.name for info in self.backend.list(prefix)), reverse=newest_first)
         for name in names:
+            if name < first:
+                continue
             record = self.load(name.removeprefix(FOLDER))
             if record is not None:
                 yield record

@@ -98,8 +98,8 @@ def may_open(facts: GateFacts, rules: GateConfig, now: datetime) -> bool:
     snapshot, looked = facts.snapshot, facts.profiles
     if facts.problems or snapshot is None or looked is None or not facts.verifications or facts.cleared is None:
         return False
-    own = [one for one in facts.verifications if one.snapshot == snapshot.id and one.at >= snapshot.taken]
-    own = [one for one in own if one.at <= now + timedelta(minutes=5)]
+    own = [one for one in facts.verifications if one.snapshot == snapshot.id]
+    own = [one for one in own if not one.good or snapshot.taken <= one.at <= now + timedelta(minutes=5)]
     good = [one for one in own if one.good and METHODS.index(rules.min_method) <= _rank(one.method)]
     taken_back = all(
         one.good

@@ -1,0 +1,47 @@
+"""Which clearances were issued: one record each, appended before the token is handed out. The token is not kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from tasks.records.model import Record
+from tasks.records.store import RecordStore
+
+CLEARANCE: Final = "clearance"
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """One clearance that was issued, for whom, and until when it is good."""
+
+    id: str
+    host: str
+    expiry: datetime
+
+
+def add_clearance(store: RecordStore, claims: Mapping[str, Any], *, key: str, serial: str) -> Record:
+    """Write down that a clearance was issued: its claims, the id of its key, the computer's serial number."""
+    return store.append(CLEARANCE, {**claims, "kid": key, "serial": serial})
+
+
+def issued(store: RecordStore, *, since: datetime, now: datetime) -> Iterator[Issued]:
+    """Yield the clearances that are good at ``now``, of those issued since a moment."""
+    for record in store.records(CLEARANCE, newest_first=True, since=since):
+        try:
+            found = _issued(record.data)
+        except ValueError as error:
+            store.warn(f"the record {CLEARANCE}/{record.file_name} cannot be read and is left out: {error}")
+        else:
+            if found.expiry > now:
+                yield found
+
+
+def _issued(data: Mapping[str, Any]) -> Issued:
+    texts = [data.get(key) for key in ("id", "host", "expiry")]
+    if not all(isinstance(text, str) for text in texts):
+        raise ValueError("'id', 'host' or 'expiry' is missing")
+    id_, host, expiry = map(str, texts)
+    return Issued(id_, host, datetime.fromisoformat(expiry).astimezone(UTC))
