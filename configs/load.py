@@ -26,6 +26,12 @@ DEFAULT_PATH = Path("configs/app.yaml")
 _SITE_KEYS = ("site", "group", "host")
 
 
+def config_path(path: Path | str | None = None, environ: Mapping[str, str] | None = None) -> Path:
+    """Return where the configuration lies: ``path``, else what FIRSTBELL_CONFIG says, else ``configs/app.yaml``."""
+    environ = os.environ if environ is None else environ
+    return Path(path or environ.get("FIRSTBELL_CONFIG") or DEFAULT_PATH)
+
+
 def load_config(path: Path | str | None = None, environ: Mapping[str, str] | None = None) -> AppConfig:
     """Return the configuration from ``path``, else from FIRSTBELL_CONFIG, else from ``configs/app.yaml``.
 
@@ -35,7 +41,7 @@ def load_config(path: Path | str | None = None, environ: Mapping[str, str] | Non
         ConfigError: there is no such file, or something in it is wrong; every problem stands in the message.
     """
     environ = os.environ if environ is None else environ
-    source = Path(path or environ.get("FIRSTBELL_CONFIG") or DEFAULT_PATH)
+    source = config_path(path, environ)
     return config_from(_content(source), environ, source=str(source))
 
 

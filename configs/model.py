@@ -245,6 +245,11 @@ class SiteConfig(Model):
         default=None, description="The retention of this school, instead of the one for all."
     )
     gate: GateConfig | None = Field(default=None, description="The gate of this school, instead of the one for all.")
+    calendar: Name | None = Field(
+        default=None,
+        description="Its school calendar, `<name>.yaml` in `calendars`. Left out: the site's own name.",
+        examples=["district"],
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,6 +275,14 @@ class AppConfig(Model):
     gate: GateConfig = Field(default=GateConfig(), description="What must be true before a computer may be wiped.")
     clearance: ClearanceConfig = Field(
         default=ClearanceConfig(), description="How the permission to wipe a computer is signed."
+    )
+    calendars: str = Field(
+        default="calendars",
+        description=(
+            "Folder of the school calendars; when it is no full path, it is sought beside this file. A day that no "
+            "calendar covers keeps the gate shut."
+        ),
+        examples=["calendars", "/etc/firstbell/calendars"],
     )
     sites: Mapping[Name, SiteConfig] = Field(
         default={},
