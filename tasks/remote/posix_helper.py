@@ -1360,10 +1360,10 @@ class Reader:
             reply.tick()
 
 
-def hash_open(pool, fd, before, reply=None):
-    """Return the size and the SHA-256 of an open file."""
+def hash_open(pool, fd, before, reply=None, cached=False):
+    """Return the size and the SHA-256 of an open file; ``cached``: it comes from memory, no disk is waited for."""
     tick = reply.tick if reply else int
-    digest = new_digest(before.st_size)
+    digest = PlainDigest() if cached else new_digest(before.st_size)
     buffers = Buffers(pool, digest)
     try:
         done = 0
@@ -1818,7 +1818,8 @@ class Writer:
 
     def read_back(self, file, fd, reply=None):
         if file.size > SMALL_READ:
-            size, file.sha256 = hash_open(self.pool, fd, os.fstat(fd), reply)
+            # A thread for the hash would cost more than it saves: what was just written is still in memory.
+            size, file.sha256 = hash_open(self.pool, fd, os.fstat(fd), reply, cached=True)
         else:
             data = os.pread(fd, file.size + 1, 0)
             if len(data) != file.size:  # some file systems give less than there is
