@@ -25,6 +25,8 @@ MAX_UNSENT: Final = 8 * 1024 * 1024
 MAX_UNTAKEN: Final = 32 * 1024
 #: The weight of an answer that may be large.
 LARGE: Final = MAX_UNTAKEN + 1
+_CLOSED: Final = "the link to the helper is closed"
+_AGAIN: Final = "It was cut, or this run is being stopped: try again."
 #: How long a close waits for the sender, in seconds.
 _GRACE: Final = 5.0
 
@@ -155,7 +157,7 @@ class Session:
 
     def _enqueue(self, frame: Frame) -> None:
         if self._closed:
-            raise HelperFailed("the link to the helper is closed")
+            raise HelperFailed(_CLOSED, hint=_AGAIN)
         self._unsent.append(frame)
         self._unsent_size += len(frame.payload) + 256
 
@@ -215,7 +217,7 @@ class Session:
                     self._channel.receive()
             except FirstbellError as error:
                 return error
-        return self._send_error or HelperFailed("the link to the helper is closed")
+        return self._send_error or HelperFailed(_CLOSED, hint=_AGAIN)
 
     def close(self) -> None:
         """Say goodbye and give up the channel. Never raises."""

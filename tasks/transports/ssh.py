@@ -78,7 +78,11 @@ class SshTransport(Transport):
     def link(self) -> Link:
         """The open connection. Raises ``Unreachable`` when there is none."""
         if not self._links or not self._links[-1].is_active():
-            raise Unreachable("the SSH connection is not open", host=self.host)
+            raise Unreachable(
+                "the SSH connection is not open",
+                hint="The host hung up, or its network was cut: try again.",
+                host=self.host,
+            )
         return self._links[-1]
 
     @property
@@ -134,7 +138,11 @@ class SshTransport(Transport):
         except (paramiko.SSHException, EOFError, OSError) as error:
             text = self.redactor.text(str(error) or type(error).__name__)
             if isinstance(error, TimeoutError) or "timeout" in text.lower() or "timed out" in text.lower():
-                raise Timeout(f"{action}: the host did not answer in time", host=self.host) from error
+                raise Timeout(
+                    f"{action}: the host did not answer in time",
+                    hint="It may be asleep, overloaded or cut off: try again.",
+                    host=self.host,
+                ) from error
             raise Unreachable(
                 f"{action} failed: {text}", hint="The connection may have been cut: try again.", host=self.host
             ) from error
