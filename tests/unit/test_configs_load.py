@@ -53,7 +53,7 @@ sites:
   north:
     repositry: {}
   "bad name!": {}
-gate: {}
+doors: {}
 """,
     )
     assert (
@@ -80,7 +80,7 @@ or '1y'
   At 'retention.keep_dayly': unknown key. Did you mean 'keep_daily'?
   At 'sites.north.repositry': unknown key. Did you mean 'repository'?
   At 'sites.bad name!': only letters, digits, '.', '_' and '-', beginning with a letter or digit
-  At 'gate': unknown key."""
+  At 'doors': unknown key."""
     )
 
 
