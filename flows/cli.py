@@ -1,7 +1,8 @@
 """``firstbell``: parse, call, render, exit code.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 partly done (something was left out, and it is told), 10 no repository,
-11 repository locked, 12 wrong password, 130 cancelled. A caller must treat a code it does not know as a failure.
+11 repository locked, 12 wrong password, 20 do not wipe (the gate holds, or a clearance is not valid), 130 cancelled. A
+caller must treat a code it does not know as a failure, and a caller of the gate as a hold.
 """
 
 from __future__ import annotations
@@ -16,7 +17,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from configs.errors import FirstbellError
-from flows.commands import browse, doctor, inventory, maintain, pending, restore, snapshot
+from flows.commands import (
+    browse,
+    clearance,
+    doctor,
+    gate,
+    inventory,
+    maintain,
+    pending,
+    restore,
+    school_calendar,
+    snapshot,
+)
 
 _EPILOG = (
     "Start with: firstbell inventory, firstbell doctor HOST, firstbell snapshot HOST. Guide: docs/operator-guide.md"
@@ -43,7 +55,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="store_true", help="show the version and exit")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", title="verbs")
-    for module in (inventory, doctor, snapshot, browse, restore, pending, maintain):
+    for module in (inventory, doctor, snapshot, browse, restore, pending, gate, clearance, school_calendar, maintain):
         module.add(verbs, common)
     return parser
 

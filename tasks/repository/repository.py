@@ -236,6 +236,14 @@ class Repository:
         found = (known[id_] for id_ in ids if id_ in known)
         return sorted(found, key=lambda snapshot: (snapshot.time, snapshot.id))
 
+    def snapshot_ids(self) -> list[ID]:
+        """Return the IDs of all snapshots, in no order, without reading one."""
+        return self._files.ids(FileType.SNAPSHOT)
+
+    def load_snapshots(self, ids: Sequence[ID]) -> list[Snapshot]:
+        """Return the snapshots with these IDs, without those that are gone by now."""
+        return [snapshot for _, snapshot in self._load_snapshots(ids)]
+
     def find_snapshot(
         self,
         spec: str,

@@ -21,8 +21,17 @@ from tasks.restorer.items import RestorePlan
 from tasks.restorer.sink import Sink
 from tasks.restorer.walk import snapshot_roots, walk
 
-#: How many files to look at: all, a count, or a fraction between 0.0 and 1.0.
-Sample = Literal["all"] | int | float
+
+@dataclass(frozen=True, slots=True)
+class AtLeast:
+    """A fraction of the files, between 0.0 and 1.0, but never fewer than ``count``, or all where there are not so many."""
+
+    fraction: float
+    count: int
+
+
+#: How many files to look at: all, a count, a fraction between 0.0 and 1.0, or a fraction with a floor.
+Sample = Literal["all"] | int | float | AtLeast
 
 _BATCH: Final = 500
 
@@ -185,7 +194,10 @@ def _choose(files: list[_File], sample: Sample, seed: int) -> list[_File]:
     """Return the sample, in the order of the snapshot."""
     if sample == "all":
         return files
-    count = sample if isinstance(sample, int) else math.ceil(sample * len(files))
+    if isinstance(sample, AtLeast):
+        count = max(sample.count, math.ceil(sample.fraction * len(files)))
+    else:
+        count = sample if isinstance(sample, int) else math.ceil(sample * len(files))
     if count < 0:
         raise ValueError(f"not a sample: {sample!r}")
     # Which files are looked at is no secret.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from configs.load import load_config
+from configs.load import DEFAULT_PATH, config_path, load_config
 from configs.model import AppConfig
 from inventory.credentials import resolve
 from inventory.load import load_inventory
@@ -26,6 +26,8 @@ class Context:
     resolve_block: Callable[[str], str] | None = None
     #: What is open to hosts right now; a run that is stopped cuts it.
     links: Links = field(default_factory=Links, compare=False, repr=False)
+    #: The folder of the configuration file: relative paths in it begin here.
+    folder: Path = DEFAULT_PATH.parent
 
     @classmethod
     def load(
@@ -38,7 +40,8 @@ class Context:
     ) -> Context:
         """Load configuration and inventory. Raises ``ConfigError`` or ``InventoryError`` with all problems at once."""
         loaded = load_config(config, environ)
-        return cls(loaded, load_inventory(inventory, environ, sites=loaded.sites), resolve_block)
+        found = load_inventory(inventory, environ, sites=loaded.sites)
+        return cls(loaded, found, resolve_block, folder=config_path(config, environ).parent)
 
     def host(self, name: str) -> Host:
         """Return the host of that name. Raises ``InventoryError`` that names near misses."""

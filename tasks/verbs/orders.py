@@ -95,6 +95,8 @@ class SavedHost:
 
     platform: str = ""
     people: tuple[Person, ...] = ()
+    #: The hardware's serial number, where the computer told one.
+    serial: str = ""
 
     @property
     def windows(self) -> bool:
@@ -123,7 +125,7 @@ def saved_host(repository: Repository, snapshot: Snapshot) -> SavedHost:
         )
         for person in document["people"]
     )
-    return SavedHost(str(document.get("platform", "")), people)
+    return SavedHost(str(document.get("platform", "")), people, str(document.get("serial") or ""))
 
 
 def whom(order: RestoreOrder, saved: SavedHost, snapshot: Snapshot) -> list[Person]:
