@@ -198,6 +198,7 @@ class SshStream(Stream):
         self._host = host
         self._link = link
         self._channel = channel
+        self._window = channel.out_window_size
         self._idle_timeout = idle_timeout
         self._redactor = redactor
         self._closed = False
@@ -212,7 +213,7 @@ class SshStream(Stream):
         view = memoryview(data).cast("B")
         while view:
             try:
-                sent = self._link.send_data(self._channel, view)
+                sent = self._link.send_data(self._channel, view, window=self._window)
             except TimeoutError:
                 raise self._stalled("takes no input") from None
             except (paramiko.SSHException, EOFError, OSError) as error:

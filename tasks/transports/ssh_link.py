@@ -85,13 +85,17 @@ class Link(paramiko.Transport):
         channel.in_buffer = ChunkPipe()
         return channel
 
-    def send_data(self, channel: paramiko.Channel, content: memoryview) -> int:
+    def send_data(self, channel: paramiko.Channel, content: memoryview, *, window: int) -> int:
         """Send as much of ``content`` as the host takes now, and return how much; 0 when it takes nothing any more.
 
-        Waits and raises as ``channel.send`` does, but sends several packets at a time.
+        Waits and raises as ``channel.send`` does, but sends several packets at a time. ``window`` is how many bytes the
+        host took ahead when the channel was new.
         """
-        if channel.out_window_size < min(len(content), BURST):
-            # Hosts give way in small steps, and each would wake us for a few packets.
+        # paramiko keeps this many bytes of a packet to itself.
+        largest = channel.out_max_packet_size - 64
+        burst = largest * BURST
+        if 4 * burst <= window and channel.out_window_size < min(len(content), burst):
+            # sshd gives way in small steps, and each would wake us for a few packets; much is under way meanwhile.
             time.sleep(_PAUSE)
         with channel.lock:
             if channel.closed:
@@ -99,11 +103,9 @@ class Link(paramiko.Transport):
             size = channel._wait_for_send_window(len(content))  # type: ignore[attr-defined]
             if size == 0:
                 return 0
-            more = max(0, min(len(content), BURST, channel.out_window_size + size) - size)
+            more = max(0, min(len(content), burst, channel.out_window_size + size) - size)
             channel.out_window_size -= more
             size += more
-        # paramiko keeps this many bytes of a packet to itself.
-        largest = channel.out_max_packet_size - 64
         # Not under the lock of the channel: while keys are exchanged anew, both would wait for each other.
         self._send_user_message(ChannelData(channel, content[:size], largest))
         return int(size)

@@ -32,8 +32,8 @@ else:
 
 #: How much is taken off the socket at once, in bytes; more than the largest packet, which is 256 KiB with overhead.
 _AHEAD: Final = 512 * 1024
-#: How much is encrypted and put onto the socket at once, in bytes of content.
-BURST: Final = 256 * 1024
+#: How many packets of content are encrypted and put onto the socket at once.
+BURST: Final = 16
 #: What each packet of content has besides: its length, the length of the padding, and the header of RFC 4254, 5.2.
 _HEAD: Final = struct.Struct(">IBBII")
 _HEAD_PAYLOAD: Final = 9
