@@ -65,6 +65,9 @@ def test_the_example_configuration_loads() -> None:
     assert config.retention == AppConfig().retention
     assert config.repository == AppConfig().repository
     assert config.snapshot.model_copy(update={"exclude": ()}) == AppConfig().snapshot
+    assert config.gate.model_copy(update={"ignore_profiles": ()}) == AppConfig().gate
+    assert config.clearance.valid_minutes == AppConfig().clearance.valid_minutes
+    assert config.calendars == AppConfig().calendars
 
 
 def test_the_example_inventory_loads(tmp_path: Path) -> None:
