@@ -152,6 +152,6 @@ class GateHold(FirstbellError):
 
 
 class ClearanceInvalid(FirstbellError):
-    """This is no clearance to wipe this computer now: forged, expired, of another computer, or not to be read."""
+    """What was shown is no clearance to wipe this computer now: forged, expired, of another one, not to be read."""
 
     exit_code: ClassVar[int] = 20

@@ -7,7 +7,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from flows.commands.selection import load_context
+from flows.commands.selection import add_selection, load_context, selected_hosts
 
 if TYPE_CHECKING:
     from tasks.verbs.context import Context
@@ -28,7 +28,7 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
         description="Read a sample of the newest snapshot back from the repository and compare it with the computer. "
         "What is found is recorded: the gate asks for it.",
     )
-    verify.add_argument("hosts", nargs="+", metavar="HOST")
+    add_selection(verify)
     verify.add_argument("--all", action="store_true", help="every file, instead of 1 % of them and at least 20")
     verify.set_defaults(run=run_verify)
     gate = verbs.add_parser(
@@ -38,7 +38,7 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
         description="May these computers be wiped? Exit code 0 only when all of them may; 20 when one must not be. "
         "Take any other code for a no.",
     )
-    gate.add_argument("hosts", nargs="+", metavar="HOST")
+    add_selection(gate)
     gate.set_defaults(run=run_gate)
 
 
@@ -50,7 +50,7 @@ def run_verify(arguments: argparse.Namespace) -> int:
     from tasks.verbs.verify import verify_host
 
     context = load_context(arguments)
-    names = [context.host(name).name for name in arguments.hosts]
+    names = _names(context, arguments)
     json_out = JsonReporter(sys.stdout) if arguments.json else None
     text = TextReporter(sys.stderr, title="verify")
     codes: set[int] = set()
@@ -80,13 +80,22 @@ def run_gate(arguments: argparse.Namespace) -> int:
     from tasks.verbs.gate import gate_hosts
 
     context = load_context(arguments)
-    found = gate_hosts(context, arguments.hosts, calendar=calendar_lookup(context))
+    found = gate_hosts(context, _names(context, arguments), calendar=calendar_lookup(context))
     for one in found:
         if arguments.json:
             sys.stdout.write(json.dumps(gate_json(one)) + "\n")
         else:
             sys.stdout.write("\n".join(gate_lines(context, one)) + "\n")
     return 0 if found and all(one.verdict.is_open for one in found) else HELD
+
+
+def _names(context: Context, arguments: argparse.Namespace) -> list[str]:
+    """Return whom the options name; nobody named is no wish for everybody."""
+    from configs.errors import InventoryError
+
+    if not (arguments.hosts or arguments.site or arguments.group or arguments.teacher):
+        raise InventoryError("no computer is named", hint="Name one, or a --site, a --group or a --teacher.")
+    return [host.name for host in selected_hosts(context, arguments)]
 
 
 def gate_json(one: HostGate) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from tasks.restorer.walk import snapshot_roots, walk
 
 @dataclass(frozen=True, slots=True)
 class AtLeast:
-    """A fraction of the files, between 0.0 and 1.0, but never fewer than ``count``, or all where there are not so many."""
+    """A fraction of the files, between 0.0 and 1.0, but no fewer than ``count``; all where there are not so many."""
 
     fraction: float
     count: int

@@ -71,6 +71,7 @@ def test_the_whole_way(make: Make) -> None:
     opened = site.last("gate", HOST, expect=0)
     assert (opened["verdict"], opened["reasons"], opened["method"]) == ("open", [], "spot")
     assert opened["snapshot"] == found["snapshot"]
+    assert site.last("gate", "--site", "north", "LAB3-*", expect=0)["host"] == HOST
 
     key = site.last("clearance", "keygen", str(site.folder / "clearance.key"), expect=0)
     assert (site.folder / "clearance.key").stat().st_mode & 0o077 == 0
@@ -211,7 +212,8 @@ def test_what_cannot_be_read_holds(open_site: GateSite, monkeypatch: pytest.Monk
     told = open_site.last("gate", HOST, expect=20)
     assert told["reasons"][0]["code"] == "unreadable"
     assert "not this one" not in json.dumps(told)
-    assert open_site.run("gate", HOST, "no-such-host")[0] == 1
+    for wrong in ([HOST, "no-such-host"], [], ["--site", "nort"]):
+        assert open_site.run("gate", *wrong)[0] == 1, wrong
 
 
 def test_a_store_that_does_not_answer_holds_in_time(open_site: GateSite, monkeypatch: pytest.MonkeyPatch) -> None:
