@@ -45,6 +45,7 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
 def run_verify(arguments: argparse.Namespace) -> int:
     """Verify; 0 when all was good, 3 when a computer could not be compared, 1 when something was wrong."""
     from tasks.errors import FirstbellError
+    from tasks.events import HostFailed
     from tasks.reports.json_lines import JsonReporter
     from tasks.reports.text import TextReporter
     from tasks.verbs.verify import verify_host
@@ -61,8 +62,7 @@ def run_verify(arguments: argparse.Namespace) -> int:
             if len(names) == 1:
                 raise
             # One computer's failure is its own.
-            text.close()
-            sys.stderr.write(f"{name}: {error.message}\n")
+            (json_out or text)(HostFailed(name, error.message, error.hint))
             codes.add(error.exit_code)
             continue
         text.close()
@@ -71,7 +71,7 @@ def run_verify(arguments: argparse.Namespace) -> int:
         else:
             sys.stdout.write("\n".join(_verification_lines(found)) + "\n")
         codes.add(1 if not found.verification.good else 0 if found.compared else 3)
-    return next((code for code in sorted(codes - {0, 3}, reverse=True)), max(codes, default=0))
+    return max(codes - {3}, default=0) or max(codes, default=0)
 
 
 def run_gate(arguments: argparse.Namespace) -> int:

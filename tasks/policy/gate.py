@@ -213,9 +213,10 @@ def _profiles(facts: GateFacts, rules: GateConfig, now: datetime) -> Iterator[Re
         yield Reason("profiles-unknown", "nobody looked at the user profiles since the snapshot was made", cure)
     elif facts.profiles.at > now + CLOCK_TOLERANCE:
         yield Reason("clock", "the user profiles were looked at in the future: a clock is wrong", cure)
-    covered = {name.casefold() for name in users}
+    # Whoever looked told everybody who is in the snapshot by their name there, so that a name is spelled one way.
+    covered = set(users)
     patterns = [name.casefold() for name in (*rules.ignore_profiles, *facts.ignored)]
-    there = [name for name in facts.profiles.names if name.casefold() not in covered]
+    there = [name for name in facts.profiles.names if name not in covered]
     strange = [name for name in there if not _is_ignored(name, patterns)]
     if strange:
         text = f"on the computer, but not in the snapshot: {_listed(strange)}"
@@ -225,7 +226,7 @@ def _profiles(facts: GateFacts, rules: GateConfig, now: datetime) -> Iterator[Re
             "Add them to 'teachers' in the inventory and make a new snapshot, or name them in 'gate.ignore_profiles'.",
         )
     again = sorted(
-        name for name, used in facts.profiles.used.items() if used > facts.snapshot.taken and name.casefold() in covered
+        name for name, used in facts.profiles.used.items() if used > facts.snapshot.taken and name in covered
     )
     if again:
         text = f"used after the snapshot was made: the user profile of {_listed(again)}"

@@ -127,6 +127,9 @@ def new_key(path: Path) -> NewKey:
     """Write a new key to ``path``, readable by its owner only, and its public half beside it. Overwrites nothing."""
     public = path.with_name(f"{path.name}.pub.pem")
     key = generate()
+    # Told by the second file only, the first would stay behind without its half.
+    if public.exists():
+        raise ConfigError(f"{public} is there already and was left alone", hint="Name another file.")
     for target, mode, content in (
         (path, 0o600, private_pem(key)),
         (public, 0o644, public_pem(key.public_key())),

@@ -34,7 +34,7 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
 
     def site(**host: object) -> GateSite:
         made = GateSite(tmp_path / "school", capsys, **host)
-        made.last("init", "north", expect=0)
+        made.init("secret enough")
         return made
 
     return site
@@ -96,6 +96,21 @@ def test_the_whole_way(make: Make) -> None:
         issued["expiry"],
     )
     assert issued["token"].split(".")[2] not in record.read_text()
+    private = Path(key["private"]).read_text().splitlines()[1]
+    for words in (["clearance", "issue", HOST, "--debug"], ["clearance", "issue", "none", "--debug"], ["gate", HOST]):
+        assert private not in "".join(map(str, site.say(*words)))
+
+
+def test_one_computer_that_cannot_be_verified_does_not_stop_the_others(open_site: GateSite) -> None:
+    other = {**open_site.host, "homes": {}}
+    (open_site.folder / "inventory" / "hosts.yaml").write_text(json.dumps({"lab3-06": other, HOST: open_site.host}))
+    code, lines = open_site.run("verify", "--site", "north")
+    assert code == 1
+    failed = next(line for line in lines if line["type"] == "host_failed")
+    assert (failed["host"], failed["message"]) == ("lab3-06", "there is no snapshot to verify")
+    assert (lines[-1]["type"], lines[-1]["host"], lines[-1]["good"]) == ("verification", HOST, True)
+    code, lines = open_site.run("gate", "lab3-06", HOST)
+    assert (code, [line["verdict"] for line in lines]) == (20, ["hold", "open"])
 
 
 def test_words_for_people(site: GateSite) -> None:

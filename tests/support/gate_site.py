@@ -12,9 +12,9 @@ import yaml
 from configs.load import load_config
 from flows.cli import main
 from inventory.load import load_inventory
+from tasks.backends.local import LocalBackend
 from tasks.repository.repository import Repository
 from tasks.verbs.context import Context
-from tasks.verbs.site_repository import repository_backend, repository_place
 
 HOST = "lab3-07"
 
@@ -52,6 +52,11 @@ class GateSite:
         (self.folder / "inventory").mkdir(exist_ok=True)
         (self.folder / "inventory" / "hosts.yaml").write_text(yaml.safe_dump({HOST: self.host}))
 
+    def init(self, password: str) -> None:
+        """Make the repository, with a key that is quick to derive."""
+        backend = LocalBackend(self.folder / "repository")
+        Repository.init(backend, password, scrypt_n=2**4).close()
+
     def write_calendar(self, **changes: Any) -> Path:
         """Write a calendar that covers the weeks around today and protects nothing, unless ``changes`` say so."""
         today = datetime.now(UTC).date()
@@ -88,10 +93,3 @@ class GateSite:
         """Return what a verb starts from."""
         config = load_config(self.folder / "app.yaml", {})
         return Context(config, load_inventory(self.folder / "inventory", {}), folder=self.folder)
-
-    def repository(self) -> Repository:
-        """Open the repository; whoever does closes it."""
-        context = self.context()
-        place = repository_place(context, "north", host=HOST)
-        backend = repository_backend(context, place.location)
-        return Repository.open(backend, context.secret(place.password).get_secret_value())

@@ -113,10 +113,10 @@ def may_open(facts: GateFacts, rules: GateConfig, now: datetime) -> bool:
     told = sorted((one for one in own if one.users is not None), key=lambda one: (one.at, not one.good))
     if not told:
         return False
-    covered = {name.casefold() for name in told[-1].users or ()}
+    covered = set(told[-1].users or ())
     ignored = {name for name in looked.names if rules.ignore_profiles and name.casefold().startswith("admin")}
-    strange = {name for name in looked.names if name.casefold() not in covered} - ignored - set(facts.ignored)
-    used = {name for name, at in looked.used.items() if name.casefold() in covered and at > snapshot.taken}
+    strange = {name for name in looked.names if name not in covered} - ignored - set(facts.ignored)
+    used = {name for name, at in looked.used.items() if name in covered and at > snapshot.taken}
     return (
         snapshot.state in (SnapshotState.COMPLETE, SnapshotState.ACKNOWLEDGED)
         and now - timedelta(days=rules.max_age.days, hours=rules.max_age.hours) <= snapshot.taken
@@ -157,6 +157,7 @@ WRONG: dict[str, tuple[GateFacts, str]] = {
     "profiles unknown": (replace(GOOD, profiles=None), "profiles-unknown"),
     "profiles of before": (replace(GOOD, profiles=ProfilesFact(TAKEN - timedelta(1), ("a.ito",))), "profiles-unknown"),
     "a stranger": (replace(GOOD, profiles=ProfilesFact(NOW, ("a.ito", "b.new"))), "not-covered"),
+    "other capitals": (replace(GOOD, profiles=ProfilesFact(NOW, ("A.Ito",))), "not-covered"),
     "used since": (replace(GOOD, profiles=ProfilesFact(NOW, ("a.ito",), {"a.ito": NOW})), "used-since"),
     "no calendar": (replace(GOOD, calendar=None), "no-calendar"),
     "uncovered": (replace(GOOD, calendar=CalendarFact(covered=False)), "no-calendar"),
@@ -206,7 +207,7 @@ def test_how_verifications_add_up(made: tuple[VerificationFact, ...], least: str
 
 
 def test_profiles_that_nobody_would_miss_are_named_once() -> None:
-    facts = replace(GOOD, profiles=ProfilesFact(NOW, ("A.Ito", "PC\\Administrator", "svc-firstbell")))
+    facts = replace(GOOD, profiles=ProfilesFact(NOW, ("a.ito", "PC\\Administrator", "svc-firstbell")))
     assert [one.code for one in decide(facts, RULES, NOW).reasons] == ["not-covered"]
     lenient = RULES.model_copy(update={"ignore_profiles": ("admin*",)})
     assert decide(replace(facts, ignored=("svc-firstbell",)), lenient, NOW).is_open
