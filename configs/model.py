@@ -191,7 +191,10 @@ class RetentionConfig(Model):
     )
     keep_before_restore: DurationText = Field(
         default=Duration(days=90),
-        description="How long a before-image of a restore is kept, so that the restore can be undone.",
+        description=(
+            "How long a before-image of a restore is kept, so that the restore can be undone; and the snapshot that a "
+            "computer was cleared to be wiped on."
+        ),
         examples=["90d"],
     )
 

@@ -20,6 +20,8 @@ class Issued:
     id: str
     host: str
     expiry: datetime
+    #: The snapshot that it rests on, by its ID in hex.
+    snapshot: str = ""
 
 
 def add_clearance(store: RecordStore, claims: Mapping[str, Any], *, key: str, serial: str) -> Record:
@@ -27,21 +29,21 @@ def add_clearance(store: RecordStore, claims: Mapping[str, Any], *, key: str, se
     return store.append(CLEARANCE, {**claims, "kid": key, "serial": serial})
 
 
-def issued(store: RecordStore, *, since: datetime, now: datetime) -> Iterator[Issued]:
-    """Yield the clearances that are good at ``now``, of those issued since a moment."""
+def issued(store: RecordStore, *, since: datetime, now: datetime | None = None) -> Iterator[Issued]:
+    """Yield the clearances issued since a moment, the newest first; with ``now`` those that are good then."""
     for record in store.records(CLEARANCE, newest_first=True, since=since):
         try:
             found = _issued(record.data)
         except ValueError as error:
             store.warn(f"the record {CLEARANCE}/{record.file_name} cannot be read and is left out: {error}")
         else:
-            if found.expiry > now:
+            if now is None or found.expiry > now:
                 yield found
 
 
 def _issued(data: Mapping[str, Any]) -> Issued:
-    texts = [data.get(key) for key in ("id", "host", "expiry")]
+    texts = [data.get(key) for key in ("id", "host", "expiry", "snapshot")]
     if not all(isinstance(text, str) for text in texts):
-        raise ValueError("'id', 'host' or 'expiry' is missing")
-    id_, host, expiry = map(str, texts)
-    return Issued(id_, host, datetime.fromisoformat(expiry).astimezone(UTC))
+        raise ValueError("'id', 'host', 'expiry' or 'snapshot' is missing")
+    id_, host, expiry, snapshot = map(str, texts)
+    return Issued(id_, host, datetime.fromisoformat(expiry).astimezone(UTC), snapshot)

@@ -13,7 +13,8 @@ from tasks.backends.s3_location import parse_s3_location
 from tasks.backends.s3_spool import S3Spool
 from tasks.backends.spool import ABANDONED, sweep
 from tasks.errors import Damaged
-from tasks.policy.retention import Decision, decide
+from tasks.policy.retention import Decision, Hold, decide
+from tasks.records.issued import issued
 from tasks.records.store import RecordStore
 from tasks.repository.repository import Repository
 from tasks.repository.restic_client import ResticClient
@@ -123,14 +124,16 @@ def forget(
 
     Which snapshots go is decided here, how they go is restic's. Snapshots that firstbell did not make always stay.
     """
+    now = now or datetime.now(UTC)
     rules = context.config.retention_for(site)
     zone = ZoneInfo(context.config.site(site).time_zone)
     decisions: list[Decision[Snapshot]] = []
     for location, client in _clients(context, site, report).items():
         with open_repository(context, site, location=location, lock=False) as opened:
             ours = [snapshot for snapshot in opened.snapshots() if OURS in snapshot.tags]
-            held = holds(RecordStore(opened.repository.backend))
-        here = decide(ours, rules, held, now or datetime.now(UTC), time_zone=zone)
+            records = RecordStore(opened.repository.backend)
+            held = [*holds(records), *_cleared(records, rules.keep_before_restore.before(now))]
+        here = decide(ours, rules, held, now, time_zone=zone)
         decisions += here
         if dry_run:
             continue
@@ -140,6 +143,14 @@ def forget(
         if prune:
             client.prune()
     return ForgetResult(tuple(decisions), done=not dry_run)
+
+
+def _cleared(records: RecordStore, since: datetime) -> list[Hold]:
+    """Return what keeps the snapshots that computers were wiped on: what came later is of the fresh image."""
+    return [
+        Hold(f"{one.host} was cleared to be wiped on it", frozenset({one.snapshot}))
+        for one in issued(records, since=since)
+    ]
 
 
 def sweep_spool(context: Context, site: str, *, older_than: float = ABANDONED) -> SweepResult:

@@ -19,6 +19,7 @@ from tasks.records.clearance_keys import load_public
 from tasks.remote.filesystem import RemoteHost
 from tasks.verbs.clearance import issue_clearance
 from tasks.verbs.gate import gate_hosts
+from tasks.verbs.maintain import forget
 from tests.support.gate_site import HOST, GateSite
 from tests.support.sshd import SshServer
 
@@ -296,6 +297,28 @@ def test_a_clearance_ends_before_a_protected_time_begins(open_site: GateSite) ->
     (found,) = gate_hosts(open_site.context(), ["lab3-08"], calendar=covered, now=now)
     assert found.facts.cleared == 1
     assert "too-many" in [reason.code for reason in found.verdict.reasons]
+
+
+def test_a_snapshot_that_a_computer_was_wiped_on_is_not_forgotten(open_site: GateSite) -> None:
+    with_key(open_site)
+    issued = open_site.last("clearance", "issue", HOST, expect=0)
+    # The fresh image is saved night after night.
+    open_site.config["retention"] = {"keep_last": 1, "keep_daily": 0, "keep_weekly": 0, "keep_monthly": 0}
+    open_site.write()
+    for night in range(2):
+        (open_site.home / "Desktop" / "fresh.txt").write_text(str(night))
+        open_site.last("snapshot", HOST, expect=0)
+    decisions = {
+        (one.snapshot.id or b"").hex(): one for one in forget(open_site.context(), "north", dry_run=True).decisions
+    }
+    assert len(decisions) == 3
+    assert decisions[issued["snapshot"]].reasons == ("held: lab3-07 was cleared to be wiped on it",)
+    later = datetime.now(UTC) + timedelta(days=100)
+    kept = {
+        (one.snapshot.id or b"").hex(): one.keep
+        for one in forget(open_site.context(), "north", dry_run=True, now=later).decisions
+    }
+    assert kept[issued["snapshot"]] is False
 
 
 def test_a_key_that_nobody_would_accept_signs_nothing(open_site: GateSite) -> None:
