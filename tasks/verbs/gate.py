@@ -33,6 +33,7 @@ from tasks.policy.snapshot_state import state_of
 from tasks.records.issued import issued
 from tasks.records.store import RecordStore
 from tasks.records.verification import Verification, verifications
+from tasks.reports.units import count_of
 from tasks.repository.repository import Repository
 from tasks.repository.snapshot_file import Snapshot
 from tasks.verbs.context import Context
@@ -116,7 +117,7 @@ def _result(context: Context, hosts: Sequence[Host], future: Future[dict[str, _G
     try:
         return future.result(seconds)
     except Late:
-        problem = f"the repository did not answer within {seconds} seconds"
+        problem = f"the repository did not answer within {count_of(seconds, 'second')}"
     except FirstbellError as error:
         problem = f"the repository cannot be read: {error.message}"
     return {host.name: _Gathered(GateFacts(host.name, problems=(problem,))) for host in hosts}

@@ -26,11 +26,11 @@ from tasks.repository.chunker import MIN_SIZE
 from tasks.repository.repository import Repository
 from tasks.repository.snapshot_file import Snapshot
 from tasks.restorer.verify import AtLeast, Mismatch, Sample, VerifyResult, read_back, verify
-from tasks.verbs.accounts import find_account
 from tasks.verbs.connection import connect
 from tasks.verbs.context import Context
 from tasks.verbs.newest import newest_snapshot
 from tasks.verbs.orders import saved_host
+from tasks.verbs.profiles import profiles_there, signed_in
 from tasks.verbs.site_repository import open_repository
 
 #: What is looked at of a snapshot when not everything is.
@@ -164,8 +164,8 @@ class _Proof:
             manifest=self._manifest,
             skips=self._skips,
             users=self._users,
-            profiles=self._profiles(facts) if facts is not None else None,
-            in_use=self._in_use(facts) if facts is not None else (),
+            profiles=profiles_there(facts, self._users) if facts is not None else None,
+            in_use=signed_in(facts, self._users) if facts is not None else (),
             serial=self._serial,
         )
         return HostVerification(verification, tuple(miss for one in results for miss in one.mismatches))
@@ -187,23 +187,6 @@ class _Proof:
         saved = saved_host(self._repository, self._snapshot)
         self._users = tuple(person.name for person in saved.people)
         self._serial = saved.serial
-
-    def _profiles(self, facts: Facts) -> tuple[str, ...]:
-        """Return who has a profile on the host; those who are in the snapshot by their names there."""
-        accounts = [user.full_account for user in facts.users if user.exists]
-        names = [self._name(account, facts) for account in accounts]
-        # Two profiles cannot be one person's: which of them is saved is not known.
-        count = Counter(names)
-        return tuple(account if count[name] > 1 else name for account, name in zip(accounts, names, strict=True))
-
-    def _in_use(self, facts: Facts) -> tuple[str, ...]:
-        loaded = facts.windows.loaded if facts.windows is not None else ()
-        return tuple(self._name(name, facts) for name in loaded)
-
-    def _name(self, account: str, facts: Facts) -> str:
-        if facts.platform != "windows":
-            return account
-        return find_account(account, self._users, lambda name: name) or account
 
 
 def _in_words(mismatches: Sequence[Mismatch]) -> str:

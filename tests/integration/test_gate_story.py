@@ -249,7 +249,7 @@ def test_a_store_that_does_not_answer_holds_in_time(open_site: GateSite, monkeyp
         told = open_site.last("gate", HOST, expect=20)
     finally:
         never.set()
-    assert told["reasons"][0]["text"] == "the repository did not answer within 1 seconds"
+    assert told["reasons"][0]["text"] == "the repository did not answer within 1 second"
 
 
 def with_key(site: GateSite) -> bytes:
