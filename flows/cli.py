@@ -97,9 +97,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _mind_short_lives() -> None:
-    """Collect cyclic garbage less often, and not once more when the process ends: that took a tenth of a short run."""
+    """Collect cyclic garbage less often, and not once more when the process ends: that took a tenth of a short run.
+
+    Threads that read, seal and send hand over to each other less often, too: a restore took a tenth less with this.
+    """
     gc.set_threshold(50_000, 20, 20)
     atexit.register(gc.freeze)
+    sys.setswitchinterval(0.02)
 
 
 def _tell(error: FirstbellError, *, as_json: bool) -> None:
