@@ -123,10 +123,12 @@ class _Start:
     def _send_text(self, stream: Stream, also: Callable[[bytes], int] | None) -> bytes:
         """Send the helper; return what came behind its first sign of life."""
         host = self._transport.host
+        text = source()
         # PowerShell that ended already takes no input; what it said and its exit code are told below.
         with contextlib.suppress(HelperFailed):
-            stream.write(source())
-        if self.interrupted:
+            stream.write(text)
+        # A second copy of it does no harm: the helper takes none of it for a line of ours.
+        if self.interrupted and len(text) > stream.unbroken:
             raise Timeout("the link was interrupted while the helper was sent", host=host)
         begun = after_noise(stream, self._token, host, hint=_HINT, also=also)
         if isinstance(begun, Ended):
@@ -209,14 +211,18 @@ def command(token: str, mode: Mode) -> list[str]:
 
 @cache
 def source() -> bytes:
-    """Return the helper's text: its PowerShell with all of its C#."""
+    """Return the helper's text: its PowerShell with all of its C#, not indented.
+
+    So it is short enough to pass through WinRM in one piece, which arrives whole or not at all.
+    """
     folder = resources.files("tasks.remote").joinpath("windows")
     files = sorted((file for file in folder.iterdir() if file.name.endswith(".cs")), key=lambda file: file.name)
     csharp = "\n".join(file.read_text(encoding="ascii") for file in files)
     if "\n'@" in csharp:
         raise ValueError("the C# would end the text that holds it")
     script = folder.joinpath("helper.ps1").read_text(encoding="ascii")
-    return script.replace("#CSHARP#", csharp, 1).encode("ascii")
+    lines = script.replace("#CSHARP#", csharp, 1).splitlines()
+    return "".join(line.strip() + "\n" for line in lines).encode("ascii")
 
 
 __all__: Sequence[str] = ("POWERSHELL", "Mode", "Spooling", "command", "is_windows", "launch_windows", "source")

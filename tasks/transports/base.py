@@ -43,6 +43,8 @@ class Stream(ABC):
 
     #: False where a cut connection is made anew although pieces of input or output may be lost by that, or come twice.
     reliable: ClassVar[bool] = True
+    #: Of such a stream: up to so many bytes of one ``write`` arrive together. All may come twice, but none is lost.
+    unbroken: ClassVar[int] = 0
     #: Called each time when that may have happened, on any thread: it must not wait, nor use the stream.
     on_recovered: Callable[[], None] | None = None
 

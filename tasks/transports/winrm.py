@@ -64,11 +64,20 @@ class WinRmTransport(Transport):
         self._pin = identity.fingerprint or None
         sender = self._link()
         try:
-            self._shell_id = self._open_shell(sender, patience=0.0)
+            self._shell_id = self._open_first_shell(sender)
         except BaseException:
             sender.close()
             raise
         self._sender, self._identity = sender, identity
+
+    def _open_first_shell(self, link: Link) -> str:
+        """Open a shell: at once or never on a host that is not there, with patience on one that let us in."""
+        try:
+            return self._open_shell(link, patience=0.0)
+        except Unreachable:
+            if not link.reached:
+                raise
+        return self._open_shell(link)
 
     def _link(self) -> Link:
         return Link(self.host, self.settings, self._translator, self._gate, self._pin)

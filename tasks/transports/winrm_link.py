@@ -105,6 +105,8 @@ class Link:
         self._aborted = False
         #: The last request found nobody.
         self.dead = False
+        #: The host has let us in once.
+        self.reached = False
 
     def call(
         self,
@@ -193,6 +195,7 @@ class Link:
         self._gate.check()
         if self._session.session is None:
             self._gate.pass_through(self._session, self._translator, sum(order.times))
+        self.reached = True
 
     def _accept(self, order: _Order, error: Exception, *, sent: bool) -> None:
         """Take a failure as one after which the request may be tried again, else raise what it is."""

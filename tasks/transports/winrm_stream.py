@@ -37,6 +37,7 @@ class WinRmStream(Stream):
     """
 
     reliable: ClassVar[bool] = False
+    unbroken: ClassVar[int] = LARGEST_SEND
 
     def __init__(
         self,
