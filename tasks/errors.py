@@ -141,6 +141,10 @@ class RestoreRefused(FirstbellError):
     """The restore was not begun: applying it could destroy something, or the request is not clear."""
 
 
+class NobodyThere(FirstbellError):
+    """None of the people whose files are to be saved has any on the computer."""
+
+
 class ToolMissing(FirstbellError):
     """A program that firstbell drives is not installed on this worker."""
 

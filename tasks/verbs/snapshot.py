@@ -16,7 +16,7 @@ from tasks.archiver.archiver import Archiver, CapturePlan, SnapshotResult
 from tasks.archiver.excludes import STANDING_RULES, default_rules, site_rules
 from tasks.archiver.parent import select_parent
 from tasks.archiver.source import Rule, Skipped, WalkRequest
-from tasks.errors import FirstbellError, TransportError
+from tasks.errors import FirstbellError, NobodyThere, TransportError
 from tasks.events import Event, FileSaved, HostDone, HostFailed, HostStarted, Reporter, Warned, silent
 from tasks.remote.filesystem import Facts, RemoteHost
 from tasks.reports.units import size
@@ -215,6 +215,13 @@ def _run(
     if facts.platform == "windows":
         people, roots, more = _as_on_disk(remote, include, people, roots, facts)
         notes += more
+    if not roots:
+        # A snapshot of nothing would look as if all was well, also to whoever wipes the computer next.
+        raise NobodyThere(
+            "; ".join(notes) or "nobody has files on this computer",
+            hint="Check 'teachers' in the inventory. Right after a reimage it stays so until somebody signs in.",
+            host=host.name,
+        )
     rules = capture_rules(context, host, facts.platform, people)
     plan = CapturePlan(
         host=host.name,

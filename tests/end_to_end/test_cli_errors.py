@@ -134,6 +134,20 @@ def test_doctor_has_a_cure_for_everything_that_is_wrong(school: LoopbackSite, tm
         school.write_inventory()
 
 
+def test_a_snapshot_of_nobody_is_none(school: LoopbackSite, tmp_path: Path) -> None:
+    school.add_host("empty", "nobody.here", tmp_path, homes={})
+    try:
+        code, lines = told(school, "snapshot", "empty")
+        assert told(school, "snapshots", "empty") == (0, [])
+    finally:
+        del school.hosts["empty"]
+        school.write_inventory()
+    assert code == 1
+    said = " ".join(str(line) for line in lines)
+    assert "nobody.here has no account on this computer" in said
+    assert "Check 'teachers'" in said
+
+
 def test_a_host_without_python_is_served_all_the_same(school: LoopbackSite, tmp_path: Path) -> None:
     home = tmp_path / "a.ito"
     make_home(home, files=20, large_mib=1)
