@@ -9,6 +9,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := PIP_CONSTRAINT=.ci/constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip
 PYTEST_ARGS ?=
+# Test files that run side by side: most of the time a test waits for a server or a Windows to start.
+TEST_JOBS ?= 2
 
 .PHONY: help demo demo-windows test lint format check docs build bench clean windows-field-check
 
@@ -37,7 +39,7 @@ demo-windows: $(VENV)/installed
 
 test: $(VENV)/installed
 	@.ci/test-tools
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n $(TEST_JOBS) --dist loadfile $(PYTEST_ARGS)
 
 lint: $(VENV)/installed
 	@$(BIN)/ruff check .

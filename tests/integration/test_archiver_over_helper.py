@@ -105,14 +105,19 @@ def test_first_and_second_run(repository: Repository, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not can_be_nobody(), reason="needs setpriv, to run the helper as somebody else")
-def test_a_desktop_that_may_not_be_read_is_partial(repository: Repository, tmp_path: Path) -> None:
+def test_a_desktop_that_may_not_be_read_is_partial(
+    repository: Repository, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     home = tmp_path / "home"
     (home / "Desktop").mkdir(parents=True)
     (home / "Desktop" / "lesson.odt").write_bytes(b"closed")
     (home / "open").write_bytes(b"open")
     (home / "shut").write_bytes(b"shut")
-    for path in (home, *list(home.parents)[:-1]):
-        if path.is_relative_to(tmp_path.parent.parent):
+    # All folders of pytest's own: where tests run side by side, one more than else.
+    base = tmp_path_factory.getbasetemp()
+    mine = base.parents[1] if base.name.startswith("popen-") else base.parent
+    for path in (home, *home.parents):
+        if path.is_relative_to(mine):
             path.chmod(0o755)
     (home / "shut").chmod(0o600)
     (home / "Desktop").chmod(0o700)

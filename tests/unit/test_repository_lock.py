@@ -120,8 +120,8 @@ def test_stale_locks_are_removed(repository: Repository, backend: FlakyBackend) 
     ("age", "hostname", "pid"),
     [
         (29 * MINUTE, "far-away", 4711),
-        (0, socket.gethostname(), os.getpid()),
-        (0, f"{socket.gethostname()} (firstbell)", os.getpid()),
+        pytest.param(0, socket.gethostname(), os.getpid(), id="our own"),
+        pytest.param(0, f"{socket.gethostname()} (firstbell)", os.getpid(), id="our own, as firstbell writes it"),
         (-5 * MINUTE, "far-away", 1),
     ],
 )
