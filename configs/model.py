@@ -287,6 +287,18 @@ class AppConfig(Model):
         ),
         examples=["calendars", "/etc/firstbell/calendars"],
     )
+    maintenance: str = Field(
+        default="maintenance",
+        description="Folder of the maintenance plans; when it is no full path, it is sought beside this file.",
+        examples=["maintenance", "/etc/firstbell/maintenance"],
+    )
+    people: str = Field(
+        default="people.yaml",
+        description=(
+            "File with the people who are asked and told; when it is no full path, it is sought beside this file."
+        ),
+        examples=["people.yaml", "/etc/firstbell/people.yaml"],
+    )
     sites: Mapping[Name, SiteConfig] = Field(
         default={},
         description=(
