@@ -71,10 +71,9 @@ class Value:
         data: Any = value["data"]
         if not isinstance(kind, str) or kind not in KINDS:
             raise ValueError(f"{kind!r} is no kind of value that is known here")
-        wanted = KINDS[kind]
         # Not isinstance: True is no number here.
-        if data.__class__ is not wanted:
-            raise ValueError(f"the data of a {kind} is a {wanted.__name__}")
+        if data.__class__.__name__ != KINDS[kind].__name__:
+            raise ValueError(f"the data of a {kind} is a {KINDS[kind].__name__}")
         if kind in ("file", "REG_BINARY", "REG_NONE"):
             try:
                 base64.b64decode(data, validate=True)
