@@ -73,7 +73,8 @@ class RestoreRequests:
             return status
         if status.state is RequestState.DONE and not again and not self._is_old(status):
             return status
-        claim = Claim(self._store, digest, status.attempts + 1, self._lease)
+        resumes = self._first_unfinished(status)
+        claim = Claim(self._store, digest, status.attempts + 1, self._lease, resumes=resumes)
         if claim.take():
             return claim
         # Somebody was quicker, a moment ago.
@@ -81,6 +82,18 @@ class RestoreRequests:
 
     def _is_old(self, status: RequestStatus) -> bool:
         return status.since is None or self._store.clock() - status.since >= self._repeat_after
+
+    def _first_unfinished(self, status: RequestStatus) -> int | None:
+        """Return the first of the attempts since the last that was done, None when that is the last one."""
+        if status.attempts == 0 or status.state is RequestState.DONE:
+            return None
+        first = status.attempts
+        while first > 1:
+            end = self._store.load(_name(status.request, first - 1, "end"))
+            if end is not None and end.data.get("state") == RequestState.DONE.value:
+                break
+            first -= 1
+        return first
 
     def _last_attempt(self, digest: str) -> tuple[int, set[str]]:
         prefix = f"{FOLDER}{CLAIM}/{_checked(digest)}/"
@@ -106,9 +119,13 @@ class Claim:
     As a context manager it beats by itself, and notes a failure when the block raises.
     """
 
-    def __init__(self, store: RecordStore, digest: str, attempt: int, lease: timedelta) -> None:
+    def __init__(
+        self, store: RecordStore, digest: str, attempt: int, lease: timedelta, *, resumes: int | None = None
+    ) -> None:
         self.digest = digest
         self.attempt = attempt
+        #: The attempts from this one on have begun the same and were not done; None when there is none.
+        self.resumes = resumes
         self._store = store
         self._lease = lease
         self._holder = secrets.token_hex(8)

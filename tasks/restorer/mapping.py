@@ -79,8 +79,10 @@ def staged(
     stage_folder: bytes | None,
     host: HostPaths,
     now: datetime,
+    *,
+    begun: frozenset[bytes] = frozenset(),
 ) -> Placement:
-    """Return a placement into dated folders that are not there yet. Raises ``RestoreRefused``.
+    """Return a placement into dated folders that are not there yet, or are in ``begun``. Raises ``RestoreRefused``.
 
     The date is that of ``now`` in its own time zone: pass the local time of the school.
     """
@@ -92,7 +94,7 @@ def staged(
     bases = [base for _, base in found]
     for unit, base in found:
         shared = bases.count(base) > 1 or (stage_folder is not None and len(found) > 1)
-        folder = host.real_path(absolute(stage_folder)) if stage_folder is not None else _fresh(base, host, now)
+        folder = host.real_path(absolute(stage_folder)) if stage_folder is not None else _fresh(base, host, now, begun)
         new = folder
         if shared:
             name = paths.relative(unit, paths.parent(unit)) or b"files"
@@ -151,10 +153,11 @@ def _base(unit: bytes, where: Placement, stage_in: Mapping[bytes, bytes], host: 
     )
 
 
-def _fresh(base: bytes, host: HostPaths, now: datetime) -> bytes:
+def _fresh(base: bytes, host: HostPaths, now: datetime, begun: frozenset[bytes]) -> bytes:
     if now.tzinfo is None:
         raise ValueError("the time of a restore must be aware")
-    return _unused(paths.join(base, f"Restored {now:%Y-%m-%d}".encode()), lambda path: host.look(path) is not None)
+    name = f"Restored {now:%Y-%m-%d}".encode()
+    return _unused(paths.join(base, name), lambda path: path not in begun and host.look(path) is not None)
 
 
 def _unused(path: bytes, taken: Callable[[bytes], bool]) -> bytes:

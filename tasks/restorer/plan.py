@@ -119,7 +119,8 @@ class _Builder:
         if request.mode == "stage":
             stage_in = dict(zip(self._real(request.stage_in), request.stage_in.values(), strict=True))
             homes = self._real(request.homes)
-            return staged(self._roots, homes, target, stage_in, request.stage_folder, self._host, now)
+            begun = request.stage_begun
+            return staged(self._roots, homes, target, stage_in, request.stage_folder, self._host, now, begun=begun)
         if target:
             return mapped(target, self._host)
         folders = [root for root in self._roots if self._is_folder(root)]

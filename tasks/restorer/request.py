@@ -35,6 +35,8 @@ class RestoreRequest:
     stage_in: Mapping[bytes, bytes] = field(default_factory=dict)
     #: For ``stage``: exactly this folder, there or not, to go on with one that was cut off.
     stage_folder: bytes | None = None
+    #: For ``stage``: folders that the same request has made and not filled; it goes on with them.
+    stage_begun: frozenset[bytes] = frozenset()
     #: Compare the content of files that look unchanged, too.
     check_content: bool = False
     #: The platforms that the snapshot is of and that it is restored onto, as helpers tell them; empty for any POSIX.

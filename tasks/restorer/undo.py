@@ -25,6 +25,7 @@ from tasks.restorer.items import PlanItem, RestorePlan, finish_plan
 from tasks.restorer.restorer import Restorer
 from tasks.restorer.result import RestoreResult
 from tasks.restorer.sink import Sink
+from tasks.restorer.undo_chain import read_chain
 from tasks.restorer.undo_document import (
     BEFORE_RESTORE,
     UNDO_DOCUMENT,
@@ -34,7 +35,7 @@ from tasks.restorer.undo_document import (
     read_undo_document,
     undo_document,
 )
-from tasks.restorer.walk import node_at, walk
+from tasks.restorer.walk import node_at
 
 __all__ = [
     "BEFORE_RESTORE",
@@ -50,6 +51,7 @@ __all__ = [
 
 _BATCH: Final = 1000
 _CHANGED: Final = "it was changed after the restore"
+_TORN: Final = "an earlier part of the same restore is not taken back: what it replaced is not kept any more"
 
 
 def build_undo(repository: Repository, sink: Sink, document: UndoDocument, before: Snapshot) -> RestorePlan:
@@ -79,18 +81,14 @@ class _Builder:
 
     def build(self) -> RestorePlan:
         """Return the plan."""
-        written = self._document.written
-        changed = {one.path for one in written if one.action != "create"}
-        images = {
-            found.path: found.node
-            for found in walk(self._repository, self._before, (b"/",))
-            if found.path in changed and not found.problem
-        }
+        chain = read_chain(self._repository, self._document, self._before)
+        written, images = chain.written, chain.images
         items: list[PlanItem] = []
         for start in range(0, len(written), _BATCH):
             items += map(self._linked, self._decide(written[start : start + _BATCH], images))
         blobs = {id_ for item in items if item.writes_content for id_ in item.node.content or ()}
-        return finish_plan(self._before, "apply", items, self._document.roots, blobs=self._fetches(blobs))
+        notes = (_TORN,) if chain.torn else ()
+        return finish_plan(self._before, "apply", items, chain.roots, notes=notes, blobs=self._fetches(blobs))
 
     def _decide(self, written: Iterable[Written], images: dict[bytes, Node]) -> Iterator[PlanItem]:
         batch = list(written)

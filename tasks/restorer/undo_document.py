@@ -51,6 +51,11 @@ class UndoDocument:
     snapshot: str
     roots: tuple[bytes, ...]
     written: tuple[Written, ...]
+    #: The request that was carried out, by its digest, and at which attempt.
+    request: str = ""
+    attempt: int = 0
+    #: ID of the before-image of an earlier part of the same restore, in hex: an undo takes that back as well.
+    continues: str = ""
 
     def encode(self) -> bytes:
         """Return the document as it is stored."""
@@ -61,6 +66,9 @@ class UndoDocument:
             "snapshot": self.snapshot,
             "roots": [paths.to_json(root) for root in self.roots],
             "written": [_to_json(one) for one in self.written],
+            "request": self.request,
+            "attempt": self.attempt,
+            "continues": self.continues,
         }
         return json.dumps(value, separators=(",", ":"), ensure_ascii=True).encode() + b"\n"
 
@@ -77,19 +85,27 @@ class UndoDocument:
                 snapshot=str(value["snapshot"]),
                 roots=tuple(paths.from_json(root) for root in value["roots"]),
                 written=tuple(_from_json(one) for one in value["written"]),
+                request=str(value.get("request", "")),
+                attempt=int(value.get("attempt", 0)),
+                continues=str(value.get("continues", "")),
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not an undo document: {error!r}") from error
 
 
-def undo_document(plan: RestorePlan, *, host: str) -> UndoDocument:
-    """Return what must be known to undo ``plan``."""
+def undo_document(
+    plan: RestorePlan, *, host: str, request: str = "", attempt: int = 0, continues: str = ""
+) -> UndoDocument:
+    """Return what must be known to undo ``plan``, and what it goes on with."""
     return UndoDocument(
         plan=plan.digest,
         host=host,
         snapshot=plan.snapshot.id.hex() if plan.snapshot.id else "",
         roots=plan.roots,
         written=tuple(_written(plan)),
+        request=request,
+        attempt=attempt,
+        continues=continues,
     )
 
 

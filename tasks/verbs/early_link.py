@@ -36,6 +36,12 @@ class EarlyLink:
             raise ValueError(f"{host.name} is not the host that was connected to")
         return self._opening.result()
 
+    def again(self, host: Host) -> RemoteHost:
+        """Close the link, which was cut, and return the host over a new one. Raises what ``connect`` raises."""
+        self._opening = None
+        self._held.close()
+        return self._open(host)
+
     def close(self) -> None:
         """Close the link, or one that is not open yet as soon as it is."""
         if self._opening is None:

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
+from typing import Final, TypeVar
 from zoneinfo import ZoneInfo
 
 from inventory.model import Host
-from tasks.archiver.archiver import Archiver, CapturePlan
 from tasks.archiver.manifest import read_manifest
-from tasks.errors import NotFound, RestoreRefused
+from tasks.errors import NotFound, RestoreRefused, TransportError
 from tasks.events import HostDone, HostStarted, Reporter, Warned, silent
 from tasks.records.model import RequestState, RequestStatus
 from tasks.records.requests import Claim, RestoreRequests
 from tasks.records.store import RecordStore
-from tasks.remote.filesystem import RemoteHost
 from tasks.repository.chunker import MIN_SIZE
 from tasks.repository.ids import short
 from tasks.repository.snapshot_file import Snapshot
@@ -26,14 +26,9 @@ from tasks.restorer.items import RestorePlan
 from tasks.restorer.plan import RestoreRequest, build_plan
 from tasks.restorer.restorer import Restorer
 from tasks.restorer.result import RestoreResult
-from tasks.restorer.undo import (
-    BEFORE_RESTORE,
-    UNDO_DOCUMENT,
-    build_undo,
-    needs_before_image,
-    read_undo_document,
-    undo_document,
-)
+from tasks.restorer.resumed import beyond, with_first_part
+from tasks.restorer.undo import build_undo, read_undo_document
+from tasks.verbs.before_image import Begun, begun_by, find_before_image, find_begun, keep_before_image
 from tasks.verbs.connection import connect, envelope_note, without_spool
 from tasks.verbs.context import Context
 from tasks.verbs.destination import (
@@ -45,7 +40,7 @@ from tasks.verbs.destination import (
     stage_folders,
     target_of,
 )
-from tasks.verbs.early_link import early_link
+from tasks.verbs.early_link import EarlyLink, early_link
 from tasks.verbs.orders import RestoreOrder, SavedHost, choose_snapshot, saved_host, source_hosts, wanted, whom
 from tasks.verbs.pending import put_off
 from tasks.verbs.people import Person
@@ -56,6 +51,11 @@ __all__ = ["RestoreOrder", "RestoreOutcome", "restore_host", "undo_restore"]
 #: Asked before anything is written: it may show the plan, and False ends the run there.
 Confirm = Callable[[RestorePlan], bool]
 
+
+#: Pauses before a restore goes on that was cut, in seconds: a service that is restarted needs some.
+_PAUSES: Final = (0.5, 10.0)
+
+_Found = TypeVar("_Found")
 
 #: Asked, with their names, before profiles are made for people or their restores put off; False leaves all as it is.
 Prepare = Callable[[Sequence[str]], bool]
@@ -133,7 +133,7 @@ def restore_host(
         snapshot = choose_snapshot(opened.repository, opened.snapshots(), names, order)
         target = context.host(order.to_host or snapshot.hostname)
         report(HostStarted(target.name, "restore"))
-        run = _Restore(context, order, opened, snapshot, target, link.to(target), report)
+        run = _Restore(context, order, opened, snapshot, target, link, report)
         outcome = run.run(confirm, prepare, now or datetime.now(UTC))
         for note in dict.fromkeys(notes):
             report(Warned(target.name, note))
@@ -150,25 +150,29 @@ class _Restore:
         opened: OpenRepository,
         snapshot: Snapshot,
         target: Host,
-        remote: RemoteHost,
+        link: EarlyLink,
         report: Reporter,
     ) -> None:
         self.order = order
         self.opened = opened
         self.snapshot = snapshot
         self.target = target
-        self.remote = remote
+        self.link = link
+        self.remote = link.to(target)
         self.report = report
         self.inline = without_spool(context, target)
         #: What a person should know of where things go.
         self.notes: list[str] = []
         self.zone = ZoneInfo(context.config.site(target.site).time_zone)
+        #: What was written before the link was cut, now or in an earlier run; and the plan that was agreed to.
+        self._begun: Begun | None = None
+        self._agreed: RestorePlan | None = None
 
     def run(self, confirm: Confirm, prepare: Prepare, now: datetime) -> RestoreOutcome:
         """Do it, for those who have a profile on the computer; the others wait."""
         saved = saved_host(self.opened.repository, self.snapshot)
         chosen = whom(self.order, saved, self.snapshot)
-        pairs, absent = find_people(self.order, self.target, self.remote, chosen, saved)
+        pairs, absent = self._in_spite_of_cuts(lambda: find_people(self.order, self.target, self.remote, chosen, saved))
         told = ""
         if absent:
             pairs, absent, told = self._prepare(chosen, saved, pairs, absent, prepare)
@@ -207,39 +211,68 @@ class _Restore:
         told = f"{_listed(absent)} on {self.target.name} yet; what is theirs is restored once they have one"
         return pairs, absent, f"{told} ({why})" if why else told
 
+    def _in_spite_of_cuts(self, work: Callable[[], _Found]) -> _Found:
+        """Do it, and do it again over a new link when a link was cut of a kind that may well be cut."""
+        for number, pause in enumerate((*_PAUSES, None)):
+            try:
+                if number:
+                    self.remote = self.link.again(self.target)
+                return work()
+            except TransportError as error:
+                # SSH tells in time when its link is gone, and its runs are repeated by whoever asked for them.
+                if pause is None or not error.transient or self.target.transport != "winrm":
+                    raise
+                self.report(Warned(self.target.name, f"the link was cut ({error.message}); going on where it was"))
+                time.sleep(pause)
+        raise AssertionError("unreachable")
+
     def _restore(self, request: RestoreRequest, confirm: Confirm, now: datetime) -> RestoreOutcome:
-        repository, sink = self.opened.repository, self.remote.sink()
-
-        def planned() -> RestorePlan:
-            local = now.astimezone(self.zone)
-            known = HashesWhenAsked(self._known_hashes)
-            plan = build_plan(repository, sink, request, now=local, known_hashes=known)
-            slow = [envelope_note(plan.bytes)] if plan.bytes and self.inline else []
-            return replace(plan, notes=(*plan.notes, *self.notes, *slow)) if self.notes or slow else plan
-
         if self.order.mode == "plan":
-            return RestoreOutcome(self.target.name, planned(), None, message="only shown, nothing was written")
+            plan = self._in_spite_of_cuts(lambda: self._planned(request, now))
+            return RestoreOutcome(self.target.name, plan, None, message="only shown, nothing was written")
         claim = self._claim(request)
         if isinstance(claim, RequestStatus):
             return RestoreOutcome(self.target.name, None, None, message=_done_already(claim, self.zone))
         with claim:
             # Planned while nobody else carries out the same order: what it did shows in the plan.
-            plan = planned()
-            if not plan.writes:
-                claim.done(plan.summary())
-                return RestoreOutcome(self.target.name, plan, None, message=_nothing_to_write(plan))
+            self._begun = find_begun(self.opened.repository, self.target.name, claim, now)
+            return self._in_spite_of_cuts(lambda: self._carry_out(request, claim, confirm, now))
+
+    def _planned(self, request: RestoreRequest, now: datetime) -> RestorePlan:
+        if self._begun is not None:
+            # What the first part has written is as little proven as what it has not.
+            request = replace(request, check_content=True, stage_begun=self._begun.folders)
+        local = now.astimezone(self.zone)
+        known = HashesWhenAsked(self._known_hashes)
+        plan = build_plan(self.opened.repository, self.remote.sink(), request, now=local, known_hashes=known)
+        slow = [envelope_note(plan.bytes)] if plan.bytes and self.inline else []
+        return replace(plan, notes=(*plan.notes, *self.notes, *slow)) if self.notes or slow else plan
+
+    def _carry_out(self, request: RestoreRequest, claim: Claim, confirm: Confirm, now: datetime) -> RestoreOutcome:
+        repository, name = self.opened.repository, self.target.name
+        plan, first = self._planned(request, now), self._agreed
+        if not plan.writes and first is None:
+            claim.done(plan.summary())
+            undo_id = self._begun.undo_id if self._begun is not None else ""
+            return RestoreOutcome(name, plan, None, undo_id=undo_id, message=_nothing_to_write(plan))
+        if first is None or beyond(plan, first):
             if not confirm(plan):
                 claim.failed("not confirmed")
-                return RestoreOutcome(self.target.name, plan, None, message="nothing was written")
-            before = self._before_image(plan, now)
-            claim.check()
-            result = Restorer(repository, sink, self.report, host=self.target.name).apply(plan)
-            if result.complete:
-                claim.done(result.summary())
-            else:
-                claim.failed("not everything came back")
-        self.report(HostDone(self.target.name, "restore", f"{result.restored} restored"))
-        return RestoreOutcome(self.target.name, plan, result, undo_id=short(before.id or b""))
+                return RestoreOutcome(name, plan, None, message="nothing was written")
+            self._agreed = first = first or plan
+        if plan.writes:
+            before = keep_before_image(repository, self.remote, name, plan, claim, self._begun, now)
+            self._begun = begun_by(repository, before)
+        claim.check()
+        result = Restorer(repository, self.remote.sink(), self.report, host=name).apply(plan)
+        if first is not plan:
+            result = with_first_part(result, first)
+        if result.complete:
+            claim.done(result.summary())
+        else:
+            claim.failed("not everything came back")
+        self.report(HostDone(name, "restore", f"{result.restored} restored"))
+        return RestoreOutcome(name, plan, result, undo_id=self._begun.undo_id if self._begun is not None else "")
 
     def _claim(self, request: RestoreRequest) -> Claim | RequestStatus:
         """Return the right to carry the order out, or its status when it was done and must not be done twice.
@@ -258,34 +291,6 @@ class _Restore:
                 host=self.target.name,
             )
         return claim
-
-    def _before_image(self, plan: RestorePlan, now: datetime) -> Snapshot:
-        """Save what the plan will change, and the note that an undo needs, before anything is written.
-
-        Raises ``RestoreRefused`` when something that would be overwritten cannot be saved first.
-        """
-        capture = CapturePlan(
-            host=self.target.name,
-            hostname=self.target.name,
-            roots=plan.roots,
-            rules=(),
-            only=needs_before_image(plan),
-            tags=(BEFORE_RESTORE,),
-            documents={UNDO_DOCUMENT: undo_document(plan, host=self.target.name).encode()},
-        )
-        archiver = Archiver(self.opened.repository, self.remote.source())
-        saved = archiver.snapshot(capture, parent=None, now=now)
-        if saved.skips or saved.snapshot is None:
-            # Without their paths: this text gets into states and logs.
-            many = "1 of the files" if len(saved.skips) == 1 else f"{len(saved.skips) or 'some'} of the files"
-            why = ", ".join(sorted({skip.reason for skip in saved.skips}))
-            raise RestoreRefused(
-                f"{many} that would be replaced could not be saved first{f' ({why})' if why else ''}, so nothing was "
-                "written",
-                hint="Restore into a dated folder instead (--stage), or close what uses these files.",
-                host=self.target.name,
-            )
-        return saved.snapshot
 
     def _request(self, saved: SavedHost, chosen: Sequence[Person], pairs: Sequence[Pair]) -> RestoreRequest:
         order, onto = self.order, self.remote.hello.platform
@@ -359,7 +364,7 @@ def undo_restore(
     host = context.host(host_name)
     report(HostStarted(host.name, "undo"))
     with open_repository(context, host.site, host=host.name) as opened:
-        before = _before_image_of(opened, host.name, undo_id)
+        before = find_before_image(opened, host.name, undo_id)
         with connect(context, host) as remote:
             repository, sink = opened.repository, remote.sink()
             plan = build_undo(repository, sink, read_undo_document(repository, before), before)
@@ -370,18 +375,3 @@ def undo_restore(
             result = Restorer(repository, sink, report, host=host.name).apply(plan)
             report(HostDone(host.name, "undo", f"{result.restored} put back, {result.removed} removed"))
             return RestoreOutcome(host.name, plan, result)
-
-
-def _before_image_of(opened: OpenRepository, host: str, undo_id: str) -> Snapshot:
-    images = [
-        snapshot for snapshot in opened.snapshots() if BEFORE_RESTORE in snapshot.tags and snapshot.hostname == host
-    ]
-    if not images:
-        raise RestoreRefused(f"nothing was restored on {host}, so there is nothing to undo")
-    if undo_id == "latest":
-        return images[-1]
-    found = [snapshot for snapshot in images if undo_id and (snapshot.id or b"").hex().startswith(undo_id.lower())]
-    if len(found) != 1:
-        known = ", ".join(f"{short(image.id or b'')} ({image.time:%Y-%m-%d %H:%M} UTC)" for image in images[-5:])
-        raise RestoreRefused(f"no restore on {host} has the undo number {undo_id!r}", hint=f"The last ones: {known}.")
-    return found[0]

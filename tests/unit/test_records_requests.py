@@ -64,6 +64,20 @@ def test_a_second_identical_request_is_not_carried_out(requests: RestoreRequests
     assert claimed(requests.claim(DIGEST)).attempt == 3
 
 
+def test_a_claim_knows_what_it_resumes(requests: RestoreRequests) -> None:
+    claimed(requests.claim(DIGEST)).done({})
+    fresh = claimed(requests.claim(DIGEST, again=True))
+    assert fresh.resumes is None
+    fresh.failed("cable")
+    second = claimed(requests.claim(DIGEST))
+    assert second.resumes == 2
+    second.failed("cable again")
+    third = claimed(requests.claim(DIGEST))
+    assert third.resumes == 2
+    third.done({})
+    assert claimed(requests.claim(DIGEST, again=True)).resumes is None
+
+
 def test_one_that_failed_may_be_tried_again_at_once(requests: RestoreRequests) -> None:
     with pytest.raises(OSError, match="cable"), claimed(requests.claim(DIGEST)):
         raise OSError("cable")
@@ -173,6 +187,8 @@ def _claim_in_process(folder: Path, barrier: Callable[[], object], out: multipro
     barrier()
     found = requests.claim(DIGEST)
     out.put("claim" if isinstance(found, Claim) else found.state.value)
+    # Not before the other has looked: what the dead have claimed is free.
+    barrier()
     # Leaves without a word, as a killed worker does.
     os._exit(0)
 

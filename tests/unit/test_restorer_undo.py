@@ -12,7 +12,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tasks.errors import Damaged, RestoreRefused
+from tasks.entries import WriteResult
+from tasks.errors import Damaged, RestoreRefused, Unreachable
 from tasks.repository.repository import Repository
 from tasks.repository.snapshot_file import Snapshot
 from tasks.restorer.plan import RestorePlan, RestoreRequest, build_plan
@@ -196,6 +197,94 @@ def test_a_restore_that_was_cut_off_can_be_undone(repository: Repository, home: 
 
     assert apply_undo(repository, DirectorySink(), before).complete
     assert differences(messy, fingerprint(home)) == []
+
+
+def cut_after(
+    repository: Repository, home: Path, snapshot: Snapshot, count: int, begun: Snapshot | None = None
+) -> Snapshot:
+    """Restore with a link that is cut after so many writes; return the before-image, which continues ``begun``."""
+    plan = plan_of(repository, snapshot, check_content=begun is not None)
+    continues = begun.id.hex() if begun is not None and begun.id else ""
+    document = undo_document(plan, host="lab3-07", continues=continues)
+    before = save_snapshot(
+        repository,
+        [home],
+        only=needs_before_image(plan),
+        documents={UNDO_DOCUMENT: json.loads(document.encode())},
+        tags=[BEFORE_RESTORE],
+    )
+    with pytest.raises(Unreachable):
+        Restorer(repository, CutSink(count)).apply(plan)
+    return before
+
+
+class CutSink(DirectorySink):
+    """A host whose link is cut at the commit after so many that went well."""
+
+    def __init__(self, commits: int) -> None:
+        super().__init__()
+        self.left = commits
+
+    def commit(self) -> list[WriteResult]:
+        self.left -= 1
+        if self.left < 0:
+            raise Unreachable("cut")
+        return super().commit()
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_one_undo_takes_back_all_parts(repository: Repository, home: Path, count: int) -> None:
+    snapshot = save_snapshot(repository, [home])
+    mess_up(home)
+    messy = fingerprint(home)
+    first = cut_after(repository, home, snapshot, count)
+    second = cut_after(repository, home, snapshot, 0, first)
+    third = plan_of(repository, snapshot, check_content=True)
+    assert second.id is not None
+    document = undo_document(third, host="lab3-07", continues=second.id.hex())
+    last = save_snapshot(
+        repository,
+        list(third.roots),
+        only=needs_before_image(third),
+        documents={UNDO_DOCUMENT: json.loads(document.encode())},
+        tags=[BEFORE_RESTORE],
+    )
+    assert Restorer(repository, DirectorySink()).apply(third).complete or third.counts["keep-newer"]
+    assert fingerprint(home) != messy
+
+    assert apply_undo(repository, DirectorySink(), last).complete
+    assert differences(messy, fingerprint(home)) == []
+
+
+def test_what_was_changed_between_two_parts_comes_back_as_it_was_then(repository: Repository, home: Path) -> None:
+    snapshot = save_snapshot(repository, [home])
+    script = home / "Desktop" / "start lesson.sh"
+    older(script, b"an older version")
+    plan = plan_of(repository, snapshot)
+    first = restore(repository, plan)
+    older(script, b"written between the two")
+    plan = plan_of(repository, snapshot)
+    assert first.id is not None
+    document = undo_document(plan, host="lab3-07", continues=first.id.hex())
+    last = save_snapshot(
+        repository,
+        [home],
+        only=needs_before_image(plan),
+        documents={UNDO_DOCUMENT: json.loads(document.encode())},
+    )
+    Restorer(repository, DirectorySink()).apply(plan)
+    assert apply_undo(repository, DirectorySink(), last).complete
+    assert script.read_bytes() == b"written between the two"
+
+
+def test_a_part_whose_before_image_is_gone_stays_and_is_told(repository: Repository, home: Path) -> None:
+    snapshot = save_snapshot(repository, [home])
+    plan = plan_of(repository, snapshot)
+    document = undo_document(plan, host="lab3-07", continues="ab" * 32)
+    before = save_snapshot(repository, [home], only=[], documents={UNDO_DOCUMENT: json.loads(document.encode())})
+    undo = build_undo(repository, DirectorySink(), document, before)
+    assert undo.writes == 0
+    assert ["an earlier part" in note for note in undo.notes] == [True]
 
 
 def test_what_nobody_knows_any_more_is_kept(repository: Repository, home: Path) -> None:
