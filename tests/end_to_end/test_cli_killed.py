@@ -111,6 +111,9 @@ def test_restores_that_were_killed(school: LoopbackSite, home: Path) -> None:
     assert differences(before, fingerprint(home)) == []
     assert left_over(home) == []
     school.restic("check")
+    # Each part has kept a before-image, and the latest undo takes back all of them.
+    school.run("undo", "pc", "--yes")
+    assert not home.exists()
 
 
 def test_a_session_that_is_cut(school: LoopbackSite, home: Path) -> None:

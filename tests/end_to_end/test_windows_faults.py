@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -62,14 +63,28 @@ def test_the_service_is_restarted_under_way(windows_site: WindowsSite, computer:
     assert result["files"] == sum(entry.type == "file" for entry in before.values())
     assert len(computer.lines) == 2, "it was not cut under way"
     windows_teacher.wipe(computer.prefix)
-    run = _restarted_under_way(windows_site, computer, "restore", "--yes")
-    assert len(computer.lines) == 3
-    assert json_lines(run.output)[-1]["transient"], (run.output[-3000:], run.errors)
-    # A deployment does that by itself.
-    told = computer.restore()
+    wiped = glance(computer.prefix)
+    with CommandRun(windows_site, "restore", computer.name, "--yes", "--json") as run:
+        wait_until(lambda: run.ended or len(files_of(computer)) >= 20, timeout=90, what="the first files")
+        computer.server.restart()
+        run.wait()
+    assert len(computer.lines) == 4, "it was not cut under way"
+    told = json_lines(run.output)[-1]
+    assert told["type"] == "restore_result", (told, run.errors)
     assert told["result"]["failed"] == 0
+    # Both parts are counted, and one undo takes both back.
+    assert told["result"]["restored"] >= len(files_of(computer)) >= 120
     assert differences(before, glance(computer.prefix)) == []
+    undone = json_lines(windows_site.run("undo", computer.name, told["undo_id"], "--yes", "--json").stdout)[-1]
+    assert undone["result"]["removed"] >= 120
+    assert differences(wiped, glance(computer.prefix)) == []
     computer.expect_nothing_left()
+
+
+def files_of(computer: WindowsComputer) -> list[str]:
+    """Return the names of the teacher's files that a restore brings."""
+    names = [name for _, _, files in os.walk(computer.home) for name in files]
+    return [name for name in names if not name.startswith((".firstbell", "NTUSER"))]
 
 
 def _restarted_under_way(site: WindowsSite, computer: WindowsComputer, verb: str, *more: str) -> CommandRun:

@@ -325,6 +325,22 @@ def test_a_cut_off_stage_goes_on_in_its_own_folder_and_overwrites_nothing(reposi
     assert (folder / "Documents" / "plan.odt").exists()
 
 
+def test_a_cut_off_stage_of_two_people_goes_on_in_the_folders_that_it_made(repository: Repository, home: Path) -> None:
+    other = home.parent / "b.ono"
+    (other / "Desktop").mkdir(parents=True)
+    write(other / "hers.txt", b"hers")
+    snapshot = save_snapshot(repository, [home, other])
+    homes = (os.fsencode(home), os.fsencode(other))
+    first = plan_of(repository, snapshot, mode="stage", homes=homes)
+    Restorer(repository, DirectorySink()).apply(first)
+    begun = frozenset(first.folders)
+    plan = plan_of(repository, snapshot, mode="stage", homes=homes, stage_begun=begun, check_content=True)
+    assert plan.folders == first.folders
+    assert plan.writes == 0
+    # Without that, it is somebody else's.
+    assert not begun & set(plan_of(repository, snapshot, mode="stage", homes=homes).folders)
+
+
 def test_stage_falls_back_to_the_home_when_the_desktop_is_gone(repository: Repository, home: Path) -> None:
     raw = os.fsencode(home)
     snapshot = save_snapshot(repository, [home])
