@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support import seaweed, wine
+from tests.support import classroom, seaweed, wine
 from tests.support.sshd import SshServer
 
 #: marker -> (program, how to get it, is it here?)
@@ -23,6 +23,7 @@ _TOOLS = {
     "s3": ("weed", seaweed.CURE, seaweed.find_weed() is not None),
     "restic": ("restic", "apt install restic", shutil.which("restic") is not None),
     "wine": (wine.missing() or "wine", wine.CURE, not wine.missing()),
+    "namespaces": (classroom.missing() or "unshare", classroom.CURE, not classroom.missing()),
     "mono": ("mcs", "apt install mono-mcs mono-runtime", bool(shutil.which("mcs") and shutil.which("mono"))),
 }
 #: fixture -> marker that its tests have without saying so

@@ -51,6 +51,7 @@ class SshServer:
     """An sshd of one's own in ``folder``; ``config`` are further lines of sshd_config.
 
     ``host_keys`` are the types of its host keys. Its first key is in ``known_hosts``, and ``client_key`` may log in.
+    ``before`` is a program that becomes sshd, whose argv follows it, such as ``unshare``.
     """
 
     def __init__(
@@ -60,11 +61,13 @@ class SshServer:
         config: Sequence[str] = (),
         host_keys: Sequence[str] = ("ed25519",),
         sftp: bool = True,
+        before: Sequence[str] = (),
     ) -> None:
         sshd = find_sshd()
         if sshd is None:
             raise FileNotFoundError("sshd and ssh-keygen are needed (Debian: apt-get install openssh-server)")
         self._sshd = sshd
+        self._before = tuple(before)
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o700)
@@ -131,7 +134,7 @@ class SshServer:
         ]
         self._config.write_text("\n".join(lines) + "\n")
         self._process = subprocess.Popen(
-            [str(self._sshd), "-D", "-f", str(self._config), "-E", str(self._log)],
+            [*self._before, str(self._sshd), "-D", "-f", str(self._config), "-E", str(self._log)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -194,6 +197,14 @@ class SshServer:
             process.wait(10)
         if process.stderr is not None:
             process.stderr.close()
+
+    def change_host_key(self) -> None:
+        """Make new host keys of the same types, unknown to ``known_hosts``; shown from the next start on."""
+        for host_key in self.host_keys:
+            kind = host_key.name.removeprefix("host_")
+            host_key.unlink()
+            Path(f"{host_key}.pub").unlink()
+            make_key(host_key, kind)
 
     def restart(self) -> SshServer:
         """Stop and start on the same port."""
