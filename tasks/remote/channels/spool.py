@@ -45,6 +45,9 @@ class HostSpool:
         self._lock = threading.Lock()
         #: What may lie in the spool.
         self._names: set[str] = set()
+        #: What is being stored: what is removed before that has ended comes to lie there afterwards.
+        self._puts: set[Future[Stored]] = set()
+        self._closed = False
 
     def offer(self, number: int) -> str:
         """Return the URL where the host is to put its segment ``number``."""
@@ -69,12 +72,24 @@ class HostSpool:
 
     def store(self, number: int, content: bytes) -> Future[Stored]:
         """Begin to store a segment for the host."""
-        return self._pool.submit(self._put, number, content)
+        put = self._pool.submit(self._put, number, content)
+        with self._lock:
+            self._puts.add(put)
+        put.add_done_callback(self._forget)
+        return put
+
+    def _forget(self, put: Future[Stored]) -> None:
+        with self._lock:
+            self._puts.discard(put)
 
     def _put(self, number: int, content: bytes) -> Stored:
         sealed = self._seal.seal(number, FROM_WORKER, content)
         name = self._name(FROM_WORKER, number)
-        self._store.put(name, sealed)
+        try:
+            self._store.put(name, sealed)
+        finally:
+            if self._closed:
+                self._discard(name)
         return Stored(len(sealed), self._store.offer_get(name))
 
     def discard(self, number: int) -> None:
@@ -84,10 +99,12 @@ class HostSpool:
 
     def close(self) -> None:
         """Give up what is under way and remove what may be left, as far as that is quick."""
-        with self._lock:
-            left = list(self._names)
         pool, self._pool = self._pool, ThreadPoolExecutor(THREADS, "spool")
+        self._closed = True
         pool.shutdown(wait=False, cancel_futures=True)
+        with self._lock:
+            left, puts = list(self._names), list(self._puts)
+        wait(puts, _GRACE)
         wait([self._pool.submit(self._discard, name) for name in left], _GRACE)
         self._pool.shutdown(wait=False, cancel_futures=True)
 
