@@ -44,7 +44,9 @@ def load_people(path: Path, *, sites: Collection[str] = ()) -> PeopleFile:
             problems = [*_unknown_delegates(found), *_unknown_sites(found, sites), *_shared_accounts(found)]
             if not problems:
                 return found
-    raise ConfigError(render(str(path), problems), hint="Correct the file; configs/people.example.yaml shows every key.")
+    raise ConfigError(
+        render(str(path), problems), hint="Correct the file; configs/people.example.yaml shows every key."
+    )
 
 
 def accounts_of(key: str, person: Person) -> tuple[str, ...]:
@@ -71,7 +73,7 @@ def _unknown_sites(found: PeopleFile, sites: Collection[str]) -> Iterator[Proble
 
 
 def _shared_accounts(found: PeopleFile) -> Iterator[Problem]:
-    """Yield accounts that two people of one school claim: whom of them would one ask?"""
+    """Yield accounts that two people of one school claim: nobody could tell whom of them to ask."""
     owners: dict[str, list[str]] = {}
     for key, person in found.people.items():
         for account in dict.fromkeys(one.casefold() for one in accounts_of(key, person)):

@@ -48,6 +48,8 @@ class SchoolDays:
         self._weekdays = frozenset(WEEKDAYS.index(name) for name in self._rules.class_days)
         self._told = self._terms | self._free | self._extra
         self.protected = tuple(self._protect(parts))
+        #: Minutes of a day at which an answer may become another one.
+        self.edges = tuple(sorted({0, *(edge for one in self._rules.quiet_hours for edge in (one.start, one.end))}))
 
     def is_class_day(self, day: date) -> bool:
         """Return whether there are classes."""
