@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict, deque
-from collections.abc import Generator, Iterator, Sequence
+from collections import OrderedDict
+from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
 from typing import Final
 
 from tasks.backends.base import Backend, Buffer
@@ -18,54 +17,12 @@ from tasks.repository.file_store import damaged
 from tasks.repository.file_type import FileType
 from tasks.repository.ids import ID, hash_of, short
 from tasks.repository.index import Index, Place
-from tasks.repository.pack_file import PackedBlob
+from tasks.repository.read_plan import Loaded, ReadPlan, Run
 
-#: Blobs of one pack with at most so many bytes between them are read as one range: reading on is cheaper than asking.
-GAP: Final = 64 * 1024
-#: Limits of one range read, in stored and in plain bytes.
-_RUN_STORED: Final = 8 * 1024 * 1024
-_RUN_PLAIN: Final = 16 * 1024 * 1024
 _THREADS: Final = 6
 #: Trees are small and lie in the order of the walk, so they are read by blocks, and some blocks are kept, in bytes.
 _BLOCK: Final = 512 * 1024
 _BLOCKS: Final = 32
-
-
-@dataclass(slots=True)
-class _Run:
-    """Blobs of one pack that one range read brings, each with how often it is wanted in a row."""
-
-    pack: ID
-    blobs: list[PackedBlob] = field(default_factory=list)
-    repeats: list[int] = field(default_factory=list)
-    plain: int = 0
-
-    @property
-    def start(self) -> int:
-        return self.blobs[0].offset
-
-    @property
-    def end(self) -> int:
-        return self.blobs[-1].offset + self.blobs[-1].length
-
-    @property
-    def weight(self) -> int:
-        """Bytes of memory that loading it takes."""
-        return self.plain + self.end - self.start
-
-    def add(self, blob: PackedBlob) -> None:
-        self.blobs.append(blob)
-        self.repeats.append(1)
-        self.plain += blob.plain_length
-
-    def takes(self, place: Place) -> bool:
-        """Return whether a blob lies close behind what is in this run."""
-        return (
-            place.pack == self.pack
-            and 0 <= place.blob.offset - self.end <= GAP
-            and place.blob.offset + place.blob.length - self.start <= _RUN_STORED
-            and self.plain + place.blob.plain_length <= _RUN_PLAIN
-        )
 
 
 class BlobReader:
@@ -96,66 +53,71 @@ class BlobReader:
 
     def iterate(self, ids: Sequence[ID], window: int, *, hashed: bool = True) -> Generator[bytes]:
         """Yield blobs in the order asked, holding about ``window`` bytes in memory; see ``Repository.iter_blobs``."""
-        runs = self._runs(ids)
-        following = next(runs, None)
-        running: deque[tuple[_Run, Future[list[bytes]]]] = deque()
+        plan = ReadPlan(self._index, ids)
+        reading: dict[Run, Future[list[Loaded]]] = {}
         held = 0
+
+        def read(run: Run) -> None:
+            nonlocal held
+            for part in run.ranges():
+                reading[part] = self._pool.submit(self._load_run, part, hashed)
+                held += part.weight
+
         try:
-            while following or running:
-                while following and (not running or held + following.weight <= window):
-                    held += following.weight
-                    running.append((following, self._pool.submit(self._load_run, following, hashed)))
-                    following = next(runs, None)
-                run, future = running.popleft()
-                contents = future.result()
-                # Not kept by the future: each content is let go once the caller has gone on.
-                del future
-                for position, repeat in enumerate(run.repeats):
-                    content, contents[position] = contents[position], b""
-                    for _ in range(repeat):
-                        yield content
-                    del content
-                held -= run.weight
+            while True:
+                plan.extend()
+                while (run := plan.next_run(window - held)) is not None:
+                    read(run)
+                    plan.extend()
+                due = plan.next_blob()
+                if due is None:
+                    return
+                id_, wanted = due
+                if wanted is None:
+                    raise self._not_found(id_)
+                if wanted.content is None:
+                    if wanted.run.key is not None:
+                        read(plan.close(wanted.run))
+                    part = wanted.run
+                    for one, loaded in zip(part.wanted, reading[part].result(), strict=True):
+                        one.content = loaded
+                    # Not kept by the future: each content is let go once the caller has gone on.
+                    del reading[part], loaded
+                    held -= part.stored
+                content: Loaded | None = wanted.content
+                if content is None:
+                    raise RuntimeError("a run did not bring a blob that it was planned for")
+                if not wanted.times:
+                    wanted.content = None
+                    held -= wanted.blob.plain_length
+                if isinstance(content, (Damaged, NotFound)):
+                    raise content
+                yield content
+                del content
         finally:
-            for _, future in running:
+            for future in reading.values():
                 future.cancel()
 
     def close(self) -> None:
         """End the threads."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def _runs(self, ids: Sequence[ID]) -> Iterator[_Run]:
-        run: _Run | None = None
-        for id_ in ids:
-            if run and run.blobs[-1].id == id_:
-                run.repeats[-1] += 1
-                continue
-            place = self._index.find(None, id_)
-            if place is None:
-                raise self._not_found(id_)
-            if run and not run.takes(place):
-                yield run
-                run = None
-            if run is None:
-                run = _Run(place.pack)
-            run.add(place.blob)
-        if run:
-            yield run
-
-    def _load_run(self, run: _Run, hashed: bool) -> list[bytes]:
+    def _load_run(self, run: Run, hashed: bool) -> list[Loaded]:
         try:
-            data = memoryview(self._read(run.pack, run.start, run.end - run.start))
+            data = memoryview(self._read(run.pack, run.start, run.stored))
             return [
-                self._open(
-                    Place(run.pack, blob, 0),
-                    data[blob.offset - run.start : blob.offset - run.start + blob.length],
-                    hashed,
-                )
-                for blob in run.blobs
+                self._open(Place(run.pack, blob, 0), data[blob.offset - run.start :][: blob.length], hashed)
+                for blob in (wanted.blob for wanted in run.wanted)
             ]
         except Damaged:
-            # One by one: then the error names the blob, and another copy serves where there is one.
-            return [self.load(None, blob.id) for blob in run.blobs]
+            # One by one: then only those are lost that are damaged, and another copy serves where there is one.
+            return [self._load_alone(wanted.blob.id) for wanted in run.wanted]
+
+    def _load_alone(self, id_: ID) -> Loaded:
+        try:
+            return self.load(None, id_)
+        except (Damaged, NotFound) as error:
+            return error
 
     def _open(self, place: Place, sealed: Buffer, hashed: bool = True) -> bytes:
         blob = place.blob
