@@ -71,12 +71,13 @@ def config_from(content: Any, environ: Mapping[str, str], *, source: str) -> App
 
 
 def check_consistency(config: AppConfig) -> list[Problem]:
-    """Return what the values say wrongly together: patterns, sites without repository, time zones."""
+    """Return what the values say wrongly together: patterns, sites without repository, time zones, mail."""
     return [
         *_pattern_problems(config),
         *_site_problems(config),
         *_shared_repository_problems(config),
         *_spool_problems(config),
+        *(Problem(f"mail.{key}", text) for key, text in config.mail.contradictions()),
     ]
 
 

@@ -11,12 +11,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from configs.approval import ApprovalConfig
 from configs.base import Model
 from configs.duration import Duration
 from configs.errors import ConfigError
 from configs.folders import check_exclude, check_folder, text_or_advice
 from configs.gate import ClearanceConfig, GateConfig
 from configs.location import check_endpoint, check_proxy
+from configs.mail import AlertsConfig, LettersConfig, MailConfig
 from configs.values import DurationText, Name, SecretReference, Size, expand
 
 #: Where the repository lies unless the configuration says otherwise: one bucket per school.
@@ -253,6 +255,11 @@ class SiteConfig(Model):
         description="Its school calendar, `<name>.yaml` in `calendars`. Left out: the site's own name.",
         examples=["district"],
     )
+    contact: str = Field(
+        default="",
+        description="Whom to ask at this school, instead of `letters.contact`.",
+        examples=["Ms Okafor, room 12"],
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,6 +286,9 @@ class AppConfig(Model):
     clearance: ClearanceConfig = Field(
         default=ClearanceConfig(), description="How the permission to wipe a computer is signed."
     )
+    approval: ApprovalConfig = Field(
+        default=ApprovalConfig(), description="How people prove who they are when they agree, refuse or hold."
+    )
     calendars: str = Field(
         default="calendars",
         description=(
@@ -299,6 +309,9 @@ class AppConfig(Model):
         ),
         examples=["people.yaml", "/etc/firstbell/people.yaml"],
     )
+    mail: MailConfig = Field(default=MailConfig(), description="The mail server that takes letters to people.")
+    letters: LettersConfig = Field(default=LettersConfig(), description="What stands in pages and letters.")
+    alerts: AlertsConfig = Field(default=AlertsConfig(), description="When somebody is told that nothing was saved.")
     sites: Mapping[Name, SiteConfig] = Field(
         default={},
         description=(
@@ -341,6 +354,10 @@ class AppConfig(Model):
     def retention_for(self, site: str) -> RetentionConfig:
         """Return the retention of this site."""
         return self.site(site).retention or self.retention
+
+    def contact_for(self, site: str) -> str:
+        """Return whom to ask at this school; an empty text when nobody is named."""
+        return self.site(site).contact or self.letters.contact
 
     def gate_for(self, site: str) -> GateConfig:
         """Return the gate of this site."""

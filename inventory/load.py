@@ -43,8 +43,12 @@ def load_inventory(
             "\n  ".join([f"{place}: {count}", *map(str, problems)]),
             hint="Correct the files; docs/configuration.md describes every key with an example.",
         )
-    return Inventory(hosts=hosts, groups=_titles(layers), warnings=tuple(warnings))
+    return Inventory(hosts=hosts, groups=_titles(layers), warnings=tuple(warnings), rooms=_rooms(layers))
 
 
 def _titles(layers: Layers) -> dict[str, str]:
     return {name: entry.model.title for name, entry in layers.groups.items()}
+
+
+def _rooms(layers: Layers) -> frozenset[str]:
+    return frozenset(name for name, entry in layers.groups.items() if entry.model.kind == "room")

@@ -306,6 +306,8 @@ class Inventory:
     hosts: Mapping[str, Host]
     groups: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    #: Which of the groups are rooms.
+    rooms: frozenset[str] = frozenset()
 
     def sites(self) -> tuple[str, ...]:
         """Return the sites that have hosts, sorted."""

@@ -24,6 +24,11 @@
     ├── RestoreRefused                   a plan that may not be applied
     ├── GateHold                         exit 20: the computer may not be wiped
     ├── ClearanceInvalid                 exit 20: not a clearance for this computer now
+    ├── TakenOver                        transient: another worker goes on with this
+    ├── MailError                        the mail server cannot be used: login, certificate, sender
+    │   ├── MailUnavailable              transient: no answer, overloaded, cut off
+    │   │   └── MailUncertain            transient: cut off at the end; the letter may have been taken
+    │   └── RecipientRefused             this address takes no letter
     └── ToolMissing                      a program that this verb drives is not installed
 """
 
@@ -46,12 +51,17 @@ __all__ = [
     "IdentityRefused",
     "InventoryError",
     "Locked",
+    "MailError",
+    "MailUnavailable",
+    "MailUncertain",
     "NoRepository",
     "NotFound",
     "ProtocolError",
+    "RecipientRefused",
     "RepositoryError",
     "RestoreRefused",
     "StoreUnavailable",
+    "TakenOver",
     "Timeout",
     "ToolMissing",
     "TransportError",
@@ -159,3 +169,27 @@ class ClearanceInvalid(FirstbellError):
     """What was shown is no clearance to wipe this computer now: forged, expired, of another one, not to be read."""
 
     exit_code: ClassVar[int] = 20
+
+
+class MailError(FirstbellError):
+    """A letter could not be handed to the mail server."""
+
+
+class MailUnavailable(MailError):
+    """The mail server did not answer, was overloaded, or broke off; the letter may pass later."""
+
+    transient: ClassVar[bool] = True
+
+
+class MailUncertain(MailUnavailable):
+    """The connection broke after the letter was handed over: the mail server may have taken it."""
+
+
+class RecipientRefused(MailError):
+    """The address is none, or the mail server does not take letters for it."""
+
+
+class TakenOver(FirstbellError):
+    """Another worker goes on with this work, or may do so: this one stops, and changes nothing more."""
+
+    transient: ClassVar[bool] = True
