@@ -24,6 +24,7 @@ from flows.commands import (
     gate,
     inventory,
     maintain,
+    maintenance,
     pending,
     restore,
     school_calendar,
@@ -55,7 +56,19 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="store_true", help="show the version and exit")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", title="verbs")
-    for module in (inventory, doctor, snapshot, browse, restore, pending, gate, clearance, school_calendar, maintain):
+    for module in (
+        inventory,
+        doctor,
+        snapshot,
+        browse,
+        restore,
+        pending,
+        gate,
+        clearance,
+        school_calendar,
+        maintenance,
+        maintain,
+    ):
         module.add(verbs, common)
     return parser
 

@@ -1,0 +1,55 @@
+"""A school with several computers, people and a maintenance plan: enough to plan with, and quick."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import yaml
+
+from tests.support.gate_site import GateSite
+
+ZONE = ZoneInfo("Europe/Berlin")
+
+
+class PlanSite(GateSite):
+    """``lab3-07`` and more computers of the room ``lab-3``, their teachers in ``people.yaml``, and a plan."""
+
+    def __init__(self, folder: Path, capture: Any, *, hosts: tuple[str, ...] = ("lab3-07", "lab3-08")) -> None:
+        self.names = hosts
+        self.people: dict[str, Any] = {
+            "a.ito": {"name": "Aiko Ito", "sites": ["north"]},
+            "it-desk": {"name": "IT desk", "roles": ["it"]},
+        }
+        super().__init__(folder, capture, groups=["lab-3"])
+        self.config["clearance"] = {"signing_key": "env:FIRSTBELL_CLEARANCE_KEY"}
+        self.hosts: dict[str, dict[str, Any]] = {name: dict(self.host) for name in hosts}
+        self.write_all()
+
+    def write_all(self) -> None:
+        """Write configuration, inventory and people as they stand."""
+        self.write()
+        (self.folder / "inventory" / "hosts.yaml").write_text(yaml.safe_dump(self.hosts))
+        groups = {name: {} for host in self.hosts.values() for name in host.get("groups", ())}
+        (self.folder / "inventory" / "groups.yaml").write_text(yaml.safe_dump(groups))
+        (self.folder / "people.yaml").write_text(yaml.safe_dump({"people": self.people}))
+
+    def write_plan(self, name: str = "lab3", **changes: Any) -> dict[str, Any]:
+        """Write a plan that begins in an hour and lasts ten, unless ``changes`` say so, and return it."""
+        start = datetime.now(UTC).astimezone(ZONE) + timedelta(hours=1)
+        content = {
+            "name": name,
+            "kind": "reimage",
+            "site": "north",
+            "hosts": {"groups": ["lab-3"]},
+            "window": {"start": f"{start:%Y-%m-%d %H:%M}", "end": f"{start + timedelta(hours=10):%Y-%m-%d %H:%M}"},
+            "action": {"kind": "manual"},
+            "action_minutes": 30,
+            **changes,
+        }
+        path = self.folder / "maintenance" / f"{name}.yaml"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(yaml.safe_dump(content))
+        return content
