@@ -14,6 +14,7 @@ from tasks.remote.remote_sink import RemoteSink
 from tasks.remote.remote_source import RemoteSource
 from tasks.remote.rows import NameTable
 from tasks.remote.session import Session
+from tasks.remote.settings import RemoteSettings
 
 __all__ = [
     "Disk",
@@ -22,6 +23,7 @@ __all__ = [
     "NewProfile",
     "OneDriveFolder",
     "RemoteHost",
+    "RemoteSettings",
     "RemoteSink",
     "RemoteSource",
     "UserProfile",
@@ -60,6 +62,10 @@ class RemoteHost:
     def make_profile(self, user: str) -> NewProfile:
         """Have a Windows host make a profile for this account, when it has none yet, or tell why it cannot."""
         return make_profile(self._session, user)
+
+    def settings(self) -> RemoteSettings:
+        """Return the settings of people on the host."""
+        return RemoteSettings(self._session, self.hello.platform)
 
     def close(self) -> None:
         """End the helper. Never raises."""

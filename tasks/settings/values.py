@@ -4,7 +4,7 @@ An entry is called by its collector, the container it lies in and its name there
 
     registry  HKCU\Control Panel\Desktop            Wallpaper       REG_SZ     C:\Users\a.ito\Pictures\sea.jpg
     dconf     /org/gnome/desktop/background/         picture-uri     gvariant   'file:///home/a.ito/sea.jpg'
-    ini       {config}/kdeglobals                    General/ColorScheme  text  BreezeDark
+    ini       {config}/kdeglobals                    [General]ColorScheme  text  BreezeDark
     plist     com.apple.dock                         orientation     plist      <string>left</string>
     files     {config}/gtk-3.0/bookmarks             (empty)         file       base64 of its content
     command   tzutil /g                              (empty)         text       W. Europe Standard Time
@@ -133,11 +133,11 @@ class Account:
 class SettingsHost(Protocol):
     """Carries out operations on a host, as a person; ``tasks/remote/PROTOCOL.md`` lists them (``settings``)."""
 
-    def read_settings(self, user: str, operations: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    def read_settings(self, user: str, home: str, operations: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
         """Return the answer to each operation: ``{"ok": true, ...}`` or ``{"ok": false, "reason", "detail"}``."""
         ...
 
-    def write_settings(self, user: str, operations: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    def write_settings(self, user: str, home: str, operations: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
         """Carry out operations that write, after the plan was announced; the answers as above."""
         ...
 
@@ -150,6 +150,12 @@ class Collector(Protocol):
 
     def capture(self, host: SettingsHost, account: Account, captures: Sequence[Any]) -> list[list[Entry] | str]:
         """Return the entries of each capture, or in words why there are none to be had."""
+        ...
+
+    def current(
+        self, host: SettingsHost, account: Account, places: Sequence[Place]
+    ) -> tuple[Mapping[Place, Value], Mapping[Place, str]]:
+        """Return what stands at these places now, and for places of which that cannot be told, why."""
         ...
 
     def apply(self, host: SettingsHost, account: Account, changes: Sequence[Change]) -> list[ChangeResult]:

@@ -1,0 +1,369 @@
+"""What runs on a Linux or macOS host as the person whose settings they are: never as root, never from the disk.
+
+The helper (``posix_helper.py``) starts it as that person with this text and the operations of one request on standard
+input, and passes its answers on, a JSON line each. Standard library only, in the syntax of Python 3.6. ``PROTOCOL.md``
+lists the operations (``settings``).
+"""
+
+import base64
+import errno
+import fnmatch
+import hashlib
+import json
+import os
+import re
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+
+#: Content up to this size is sent, in bytes before base64; of a larger file only its hash.
+MAX_CONTENT = 512 * 1024
+#: What a command says beyond this is an error, in bytes.
+MAX_OUTPUT = 512 * 1024
+#: Files that one pattern may find.
+MAX_FOUND = 2000
+
+
+class Failed(Exception):
+    """An operation failed: a word for programs, and words for people."""
+
+    def __init__(self, reason, detail=""):
+        Exception.__init__(self, reason)
+        self.reason = reason
+        self.detail = detail
+
+
+REASONS = {
+    errno.ENOENT: "vanished",
+    errno.ENOTDIR: "vanished",
+    errno.ELOOP: "vanished",
+    errno.EACCES: "denied",
+    errno.EPERM: "denied",
+    errno.EROFS: "denied",
+    errno.ENOSPC: "no-space",
+    errno.EDQUOT: "no-space",
+}
+
+
+def failed(error):
+    return Failed(REASONS.get(error.errno, "unreadable"), os.strerror(error.errno or 0))
+
+
+# ------------------------------------------------------------------------------------------------------- files
+
+
+def open_file(path):
+    """Return an open regular file; a symlink in its place is followed: dotfiles are often kept elsewhere."""
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise Failed("special", "it is no file")
+    return fd
+
+
+def read(path):
+    """Return the entry of a file and its content, None when it is large, and its hash."""
+    fd = open_file(path)
+    with os.fdopen(fd, "rb") as file:
+        entry = os.fstat(fd)
+        content = file.read(MAX_CONTENT + 1)
+        digest = hashlib.sha256(content)
+        if len(content) <= MAX_CONTENT:
+            return entry, content, digest.hexdigest()
+        while True:
+            piece = file.read(1 << 20)
+            if not piece:
+                return entry, None, digest.hexdigest()
+            digest.update(piece)
+
+
+def told(path):
+    try:
+        entry, content, digest = read(path)
+    except OSError as error:
+        raise failed(error)
+    answer = {"size": entry.st_size, "mtime": entry.st_mtime_ns, "mode": stat.S_IMODE(entry.st_mode), "sha256": digest}
+    if content is not None:
+        answer["content"] = base64.b64encode(content).decode("ascii")
+    return answer
+
+
+def on_file(op):
+    return told(op["path"])
+
+
+def pattern_of(text):
+    """Return a regular expression: ``*`` and ``?`` within a name, ``**`` any folders."""
+    parts = []
+    for part in text.split("/"):
+        parts.append(None if part == "**" else part)
+    result = ""
+    for index, part in enumerate(parts):
+        last = index == len(parts) - 1
+        if part is None:
+            result += ".*" if last else "(?:[^/]+/)*"
+        else:
+            name = "".join("[^/]*" if c == "*" else "[^/]" if c == "?" else re.escape(c) for c in part)
+            result += name if last else name + "/"
+    return re.compile(result + r"\Z", re.DOTALL)
+
+
+def on_glob(op):
+    """Return the files that a pattern names, sorted, and whether there are more than may be."""
+    text = op["pattern"]
+    fixed = re.split(r"[*?]", text, maxsplit=1)[0]
+    if fixed == text:
+        return {"paths": [text] if os.path.isfile(text) else [], "more": False}
+    base = fixed[: fixed.rfind("/")] or "/"
+    wanted = pattern_of(text)
+    deep = "**" in text
+    depth = text.count("/")
+    found = []
+    for folder, folders, names in os.walk(base, followlinks=False):
+        folders.sort()
+        if not deep and folder.rstrip("/").count("/") >= depth - 1:
+            del folders[:]
+        for name in sorted(names):
+            path = folder.rstrip("/") + "/" + name
+            if wanted.match(path) and os.path.isfile(path):
+                if len(found) == MAX_FOUND:
+                    return {"paths": found, "more": True}
+                found.append(path)
+    return {"paths": found, "more": False}
+
+
+def on_put(op):
+    """Write a file whole, when what stands there is what was expected: nothing (null) or a hash."""
+    path, expect = op["path"], op.get("expect")
+    content = base64.b64decode(op["content"])
+    # Where a symlink leads: the file that the person keeps elsewhere is written, and the link stays.
+    path = os.path.realpath(path)
+    try:
+        entry, _, digest = read(path)
+    except OSError as error:
+        if error.errno != errno.ENOENT:
+            raise failed(error)
+        entry, digest = None, None
+    if digest != expect:
+        raise Failed("conflict", "it was changed meanwhile")
+    mode = stat.S_IMODE(entry.st_mode) if entry is not None else int(op.get("mode") or 0o600) & 0o777
+    folder = os.path.dirname(path)
+    temporary = None
+    try:
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        fd, temporary = tempfile.mkstemp(prefix=".firstbell-", dir=folder)
+        with os.fdopen(fd, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fchmod(fd, mode)
+            if op.get("mtime"):
+                os.utime(fd, ns=(op["mtime"], op["mtime"]))
+            os.fsync(fd)
+        os.rename(temporary, path)
+        temporary = None
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+    except OSError as error:
+        raise failed(error)
+    finally:
+        if temporary is not None:
+            try:
+                os.unlink(temporary)
+            except OSError:
+                pass
+    # Read again: what is told to be there is there.
+    _, _, digest = read(path)
+    if digest != hashlib.sha256(content).hexdigest():
+        raise Failed("unreadable", "what was written cannot be read back")
+    return {"sha256": digest}
+
+
+def on_remove(op):
+    """Remove a file that is still as it was expected."""
+    try:
+        _, _, digest = read(op["path"])
+        if digest != op["expect"]:
+            raise Failed("conflict", "it was changed meanwhile")
+        os.unlink(op["path"])
+    except OSError as error:
+        if error.errno != errno.ENOENT:
+            raise failed(error)
+    return {}
+
+
+# ---------------------------------------------------------------------------------------------------- commands
+
+
+def bus():
+    """Return the address of the session bus of this person, signed in somewhere, or None."""
+    path = "/run/user/%d/bus" % os.getuid()
+    try:
+        entry = os.stat(path)
+    except OSError:
+        return None
+    return "unix:path=" + path if stat.S_ISSOCK(entry.st_mode) and entry.st_uid == os.getuid() else None
+
+
+def environment():
+    """Return an environment made anew: what root's shell had in its own is nobody else's matter."""
+    found = {
+        "HOME": HOME,
+        "USER": USER,
+        "LOGNAME": USER,
+        "SHELL": "/bin/sh",
+        "LANG": "C.UTF-8",
+        "LC_ALL": "C.UTF-8",
+        "PATH": "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin:/opt/homebrew/bin",
+    }
+    runtime = "/run/user/%d" % os.getuid()
+    if os.path.isdir(runtime):
+        found["XDG_RUNTIME_DIR"] = runtime
+    if bus():
+        found["DBUS_SESSION_BUS_ADDRESS"] = bus()
+    return found
+
+
+def run(argv, data=b"", seconds=20, with_bus=False):
+    """Run a command and return its exit code, output and errors. Everything that it started ends with it."""
+    env = environment()
+    if shutil.which(argv[0], path=env["PATH"]) is None:
+        raise Failed("no-program", "there is no program '%s' on this computer" % argv[0])
+    if with_bus and sys.platform != "darwin" and not bus():
+        if shutil.which("dbus-run-session", path=env["PATH"]) is None:
+            raise Failed("no-program", "there is no program 'dbus-run-session' on this computer (package dbus)")
+        argv = ["dbus-run-session", "--"] + list(argv)
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        try:
+            process = subprocess.Popen(
+                argv,
+                stdin=subprocess.PIPE,
+                stdout=out,
+                stderr=err,
+                cwd=HOME if os.path.isdir(HOME) else "/",
+                env=env,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise failed(error)
+        late = False
+        try:
+            process.communicate(data, timeout=seconds)
+        except subprocess.TimeoutExpired:
+            late = True
+        finally:
+            try:
+                os.killpg(process.pid, signal.SIGKILL)
+            except OSError:
+                pass
+            process.wait()
+        if late:
+            raise Failed("late", "'%s' did not answer within %d seconds" % (argv[0], seconds))
+        out.seek(0)
+        err.seek(0)
+        said = out.read(MAX_OUTPUT + 1)
+        if len(said) > MAX_OUTPUT:
+            raise Failed("too-large", "'%s' said more than %d kB" % (argv[0], MAX_OUTPUT // 1000))
+        return process.returncode, said, err.read(4096)
+
+
+def on_command(op):
+    code, out, err = run(
+        op["argv"], base64.b64decode(op.get("input") or ""), int(op.get("seconds") or 20), bool(op.get("bus"))
+    )
+    return {
+        "exit": code,
+        "out": base64.b64encode(out).decode("ascii"),
+        "err": err.decode("utf-8", "replace").strip()[-500:],
+    }
+
+
+def on_programs(op):
+    """Return which of these programs there are, and which of these patterns of paths name something."""
+    env = environment()
+    commands = [name for name in op.get("commands") or () if shutil.which(name, path=env["PATH"])]
+    return {"commands": commands, "paths": [path for path in op.get("paths") or () if there(path)]}
+
+
+def there(pattern):
+    parts = pattern.split("/")
+    bases = ["/"]
+    for part in parts[1:]:
+        if re.search(r"[*?\[]", part):
+            found = []
+            for base in bases:
+                try:
+                    names = sorted(os.listdir(base))
+                except OSError:
+                    continue
+                found.extend(os.path.join(base, name) for name in fnmatch.filter(names, part))
+            bases = found[:MAX_FOUND]
+        else:
+            bases = [os.path.join(base, part) for base in bases]
+        bases = [base for base in bases if os.path.lexists(base)]
+    return bool(bases)
+
+
+def on_identity(op):
+    """Return by what this profile is told from a new one, and where the variables of the catalog lead."""
+    try:
+        inode = os.stat(HOME).st_ino
+    except OSError as error:
+        raise failed(error)
+    return {
+        "account": "%d:%d" % (os.getuid(), inode),
+        "uid": os.getuid(),
+        "gid": os.getgid(),
+        "signed_in": bus() is not None if sys.platform != "darwin" else None,
+        "full_disk_access": full_disk_access(),
+    }
+
+
+def full_disk_access():
+    """Return on macOS whether protected folders may be read (null: nothing there to try); elsewhere null.
+
+    Without it macOS shows an empty folder and no error, so something is tried that only it opens: TCC.db of the person
+    is readable with Full Disk Access alone. https://developer.apple.com/forums/thread/114452
+    """
+    if sys.platform != "darwin":
+        return None
+    for path in ("Library/Application Support/com.apple.TCC/TCC.db", "Library/Safari/Bookmarks.plist"):
+        try:
+            os.close(os.open(os.path.join(HOME, path), os.O_RDONLY))
+        except OSError as error:
+            if error.errno in (errno.EPERM, errno.EACCES):
+                return False
+            continue
+        return True
+    return None
+
+
+def main():
+    global HOME, USER
+    request = json.loads(sys.stdin.buffer.read().decode("utf-8"))
+    HOME, USER = request["home"], request["user"]
+    os.umask(0o077)
+    for op in request["ops"]:
+        call = globals().get("on_" + str(op.get("op")).replace("-", "_"))
+        try:
+            if call is None:
+                raise Failed("unsupported", "no operation '%s'" % op.get("op"))
+            if op["op"] in ("put", "remove") and not request.get("write"):
+                raise Failed("refused", "writing is not allowed yet")
+            answer = call(op)
+            answer["ok"] = True
+        except Failed as error:
+            answer = {"ok": False, "reason": error.reason, "detail": error.detail}
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            answer = {"ok": False, "reason": "unreadable", "detail": "%s: %s" % (type(error).__name__, error)}
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,163 @@
+"""Settings that are files: their content, where it is small; of a large one its hash, since the snapshot has it anyway.
+
+An entry's container is the path with the variable that it began with, ``{config}/gtk-3.0/bookmarks``, so that it means
+the same place in another home.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from configs.catalog_captures import FilesCapture
+from configs.catalog_variables import fill_in
+from tasks.settings.asking import Answers, conflict, refused
+from tasks.settings.values import Account, Change, ChangeResult, Entry, Place, SettingsHost, Value
+
+#: A file as an entry: content in base64, or hash and size.
+FILE: Final = "file"
+REFERENCE: Final = "file-reference"
+
+
+class FilesCollector:
+    """Reads and writes files as the person."""
+
+    kind = "files"
+
+    def capture(
+        self, host: SettingsHost, account: Account, captures: Sequence[FilesCapture]
+    ) -> list[list[Entry] | str]:
+        """Return the files of each capture, or in words why they cannot be had."""
+        ask = Answers(host, account)
+        patterns: list[list[tuple[str, int]]] = []
+        for capture in captures:
+            known = [one for one in capture.paths if _known(one, account)]
+            patterns.append(
+                [(one, ask.add({"op": "glob", "pattern": fill_in(one, account.variables)})) for one in known]
+            )
+        ask.run()
+        found: list[dict[str, str] | str] = []
+        for capture, asked in zip(captures, patterns, strict=True):
+            found.append(_found(capture, asked, ask, account))
+        read: dict[str, int] = {}
+        for paths in found:
+            if not isinstance(paths, str):
+                read |= {path: ask.add({"op": "file", "path": path}) for path in paths if path not in read}
+        ask.run()
+        results: list[list[Entry] | str] = []
+        for capture, paths in zip(captures, found, strict=True):
+            results.append(paths if isinstance(paths, str) else _entries(capture, paths, read, ask))
+        return results
+
+    def apply(self, host: SettingsHost, account: Account, changes: Sequence[Change]) -> list[ChangeResult]:
+        """Write files whole; each only where what stands there is what the change expects."""
+        ask = Answers(host, account)
+        numbers: list[int | None] = []
+        for change in changes:
+            if not _known(change.place.container, account):
+                numbers.append(None)
+                continue
+            path = fill_in(change.place.container, account.variables)
+            expect = hash_of(change.expect)
+            if change.value is None:
+                numbers.append(ask.add({"op": "remove", "path": path, "expect": expect}))
+            else:
+                numbers.append(ask.add({"op": "put", "path": path, "content": change.value.data, "expect": expect}))
+        ask.run(write=True)
+        return [
+            ChangeResult(change.place, ok=False, reason="this computer has no such place")
+            if number is None
+            else ask.result(number, change.place)
+            for change, number in zip(changes, numbers, strict=True)
+        ]
+
+    def current(
+        self, host: SettingsHost, account: Account, places: Sequence[Place]
+    ) -> tuple[Mapping[Place, Value], Mapping[Place, str]]:
+        """Return what stands at these places now, and of which it cannot be told why."""
+        ask = Answers(host, account)
+        numbers = {
+            place: ask.add({"op": "file", "path": fill_in(place.container, account.variables)})
+            for place in places
+            if _known(place.container, account)
+        }
+        ask.run()
+        values: dict[Place, Value] = {}
+        unreadable: dict[Place, str] = {}
+        for place, number in numbers.items():
+            answer = ask.answers[number]
+            if answer.get("ok"):
+                values[place] = value_of(answer)
+            elif answer.get("reason") != "vanished":
+                unreadable[place] = refused(answer)
+        return values, unreadable
+
+
+def value_of(answer: Mapping[str, Any]) -> Value:
+    """Return a file as the host told it."""
+    content = answer.get("content")
+    if isinstance(content, str):
+        return Value(FILE, content)
+    return Value(REFERENCE, {"sha256": str(answer.get("sha256")), "size": int(answer.get("size", 0))})
+
+
+def hash_of(value: Value | None) -> str | None:
+    """Return the hash by which the host knows what it expects at a place; None for nothing."""
+    if value is None:
+        return None
+    if value.kind == REFERENCE:
+        return str(value.data["sha256"])
+    import base64
+    import hashlib
+
+    return hashlib.sha256(base64.b64decode(value.data)).hexdigest()
+
+
+def _known(path: str, account: Account) -> bool:
+    try:
+        fill_in(path, account.variables)
+    except KeyError:
+        return False
+    return True
+
+
+def _found(
+    capture: FilesCapture, asked: Sequence[tuple[str, int]], ask: Answers, account: Account
+) -> dict[str, str] | str:
+    """Return path -> path with its variable."""
+    paths: dict[str, str] = {}
+    for pattern, number in asked:
+        answer = ask.answers[number]
+        if not answer.get("ok"):
+            return refused(answer)
+        if answer.get("more"):
+            return f"more files than can be settings match {pattern}"
+        place = pattern.partition("/")[0]
+        start = fill_in(place, account.variables)
+        for path in answer["paths"]:
+            portable = place + path[len(start) :] if path.startswith(start) else path
+            if capture.covers(path, account.variables) and path not in paths:
+                paths[path] = portable
+    return paths
+
+
+def _entries(
+    capture: FilesCapture, paths: Mapping[str, str], read: Mapping[str, int], ask: Answers
+) -> list[Entry] | str:
+    entries: list[Entry] = []
+    for path, portable in paths.items():
+        answer = ask.answers[read[path]]
+        if answer.get("ok"):
+            if int(answer.get("size", 0)) <= capture.max_size:
+                entries.append(Entry(Place("files", portable), value_of(answer), changed=_time(answer)))
+        elif answer.get("reason") not in ("vanished", "special"):
+            return refused(answer)
+    return entries
+
+
+def _time(answer: Mapping[str, Any]) -> int | None:
+    found = answer.get("mtime")
+    return found if isinstance(found, int) else None
+
+
+__all__ = ["FilesCollector", "conflict", "hash_of", "value_of"]
