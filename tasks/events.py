@@ -103,7 +103,32 @@ class HostDone:
     summary: str
 
 
-Event = HostStarted | Progress | FileSaved | ItemSkipped | FileRestored | Warned | HostFailed | HostDone
+#: What others wait for while a computer is in maintenance; a run in Prefect emits ``firstbell.<kind>``.
+MilestoneKind = Literal[
+    "snapshot.completed",  # saved and verified
+    "gate.held",  # it must not be wiped now
+    "clearance.issued",  # it may be wiped
+    "host.returned",  # it is back, and is the same computer
+    "restore.completed",  # everything is there again
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Milestone:
+    """A computer in maintenance got somewhere. ``text`` is a sentence for a person, without names of people or files.
+
+    ``snapshot`` is the ID in hex of the snapshot that it is about, if it is about one.
+    """
+
+    host: str
+    kind: MilestoneKind
+    site: str
+    plan: str
+    text: str
+    snapshot: str = ""
+
+
+Event = HostStarted | Progress | FileSaved | ItemSkipped | FileRestored | Warned | HostFailed | HostDone | Milestone
 Reporter = Callable[[Event], None]
 
 

@@ -21,6 +21,7 @@ from tasks.events import (
     HostFailed,
     HostStarted,
     ItemSkipped,
+    Milestone,
     Progress,
     Warned,
 )
@@ -36,6 +37,7 @@ _TYPES: Final[Mapping[type, str]] = {
     Warned: "warned",
     HostFailed: "host_failed",
     HostDone: "host_done",
+    Milestone: "milestone",
 }
 
 

@@ -109,6 +109,8 @@ class TextReporter:
                 return f"{event.host}  {show_text(event.summary)}" if self._tally.hosts > 1 else ""
             case Warned():
                 return f"{event.host}  {show_text(event.message)}" if event.host else show_text(event.message)
+            case Milestone():
+                return f"{event.host}  {show_text(event.text)}"
             case ItemSkipped() if self._verbose:
                 return f"{event.host}  - {show_path(event.path)}  ({wording(event.reason).short})"
             case FileSaved():
