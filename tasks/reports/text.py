@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Final, TextIO
 
-from tasks.events import Event, FileSaved, HostDone, HostFailed, ItemSkipped, Progress, Warned
+from tasks.events import Event, FileSaved, HostDone, HostFailed, ItemSkipped, Milestone, Progress, Warned
 from tasks.reports.display import shorten, show_path, show_text
 from tasks.reports.reasons import wording
 from tasks.reports.tally import Tally, percent
