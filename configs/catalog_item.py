@@ -277,10 +277,8 @@ class CatalogItem(Model):
 
     @property
     def comes_back(self) -> bool:
-        """Whether firstbell puts it back at all; of the others it only tells."""
-        return self.restore in {"by-itself", "first-sign-in"} or (
-            self.restore == "needs-it" and any(restorable(one) for one in self.capture)
-        )
+        """Whether firstbell puts it back. Of ``needs-it`` and ``cannot`` it only tells what was there."""
+        return self.restore in {"by-itself", "first-sign-in"}
 
 
 def restorable(capture: Capture) -> bool:
