@@ -19,6 +19,7 @@ from tasks.events import (
     HostFailed,
     HostStarted,
     ItemSkipped,
+    Milestone,
     Progress,
     Warned,
 )
@@ -38,6 +39,7 @@ EVENTS: tuple[Event, ...] = (
     Warned("lab3-07", "the clock of this computer is 3 h late"),
     HostFailed("lab3-08", "SSH unreachable (port 22 refused)", "Switch it on."),
     HostDone("lab3-07", "snapshot", "complete in 12 s"),
+    Milestone("lab3-07", "host.returned", "north", "lab3-summer", "it is back"),
 )
 
 
@@ -84,6 +86,7 @@ def test_the_status_line_rewrites_itself() -> None:
         "lab3-07  the clock of this computer is 3 h late",
         "lab3-08  FAILED  SSH unreachable (port 22 refused)  Switch it on.",
         "lab3-07  complete in 12 s",
+        "lab3-07  it is back",
     ]
     text.close()
     assert "snapshot north" not in on_screen(stream.getvalue())[-1]
@@ -112,7 +115,7 @@ def test_without_a_terminal_there_are_plain_lines() -> None:
     for seconds in (1, 20, 11, 1, 28, 2):
         now.now += seconds
         text(EVENTS[1])
-    text(EVENTS[-1])
+    text(EVENTS[-2])
     text.close()
     assert "\r" not in stream.getvalue()
     assert "\x1b" not in stream.getvalue()
