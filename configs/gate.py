@@ -33,8 +33,9 @@ class GateConfig(Model):
     approval: Literal["none", "required"] = Field(
         default="none",
         description=(
-            "`required`: somebody must have approved. This version records no approvals yet, so the gate then always "
-            "holds."
+            "`required`: every teacher of the computer, or one of that teacher's delegates, must have agreed with a "
+            "code of their own; silence means no. `none`: only what a maintenance plan asks for. A refusal and a hold "
+            "keep the gate shut in both cases."
         ),
         examples=["none"],
     )

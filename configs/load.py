@@ -118,6 +118,10 @@ def _patterns(config: AppConfig) -> Iterator[tuple[str, str | None, tuple[str, .
     yield "repository.location", config.repository.location, _SITE_KEYS
     yield "repository.password", config.repository.password, _SITE_KEYS
     yield "spool.location", config.spool.location, ("site",)
+    yield "approval.ledger", config.approval.ledger, ("site",)
+    yield "approval.code_key", config.approval.code_key, ("site",)
+    for number, reference in enumerate(config.approval.old_code_keys):
+        yield f"approval.old_code_keys.{number}", reference, ("site",)
     for name, site in config.sites.items():
         yield f"sites.{name}.repository.location", site.repository.location, _SITE_KEYS
         yield f"sites.{name}.repository.password", site.repository.password, _SITE_KEYS
@@ -218,3 +222,19 @@ def _spool_problems(config: AppConfig) -> Iterator[Problem]:
                 text = f"this is where the repository {repository} lies; the spool needs a place of its own"
                 yield Problem("spool.location", text)
                 return
+
+
+def _ledger_problems(config: AppConfig) -> Iterator[Problem]:
+    """Yield why the place of the ledger is none; what is old in the spool is removed."""
+    pattern = config.approval.ledger
+    if pattern is None or not set(placeholders(pattern)) <= {"site"}:
+        return
+    if wrong := location_problem(expand(pattern, {"site": "site"})):
+        yield Problem("approval.ledger", wrong)
+        return
+    spool = config.spool.location
+    if spool is None or not set(placeholders(spool)) <= {"site"}:
+        return
+    names = list(config.sites) or ["site"]
+    if any(overlap(expand(spool, {"site": one}), expand(pattern, {"site": two})) for one in names for two in names):
+        yield Problem("approval.ledger", "this is where the spool lies, in which what is old is removed")

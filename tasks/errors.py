@@ -21,7 +21,10 @@
     │   ├── Locked                       exit 11, transient
     │   ├── WrongPassword                exit 12
     │   └── Damaged
+    ├── ActionFailed                     what was to wipe a computer did not begin
+    │   └── ActionUnknown                it may have begun: look at the computer
     ├── RestoreRefused                   a plan that may not be applied
+    ├── AnswerRefused                    a code, or what was decided with it, does not count
     ├── GateHold                         exit 20: the computer may not be wiped
     ├── ClearanceInvalid                 exit 20: not a clearance for this computer now
     ├── TakenOver                        transient: another worker goes on with this
@@ -39,6 +42,7 @@ from typing import ClassVar
 from configs.errors import ConfigError, FirstbellError, InventoryError
 
 __all__ = [
+    "AnswerRefused",
     "AuthFailed",
     "BackendError",
     "ClearanceInvalid",
@@ -147,12 +151,24 @@ class Damaged(RepositoryError):
     """Stored data does not have the content that its name or its MAC promises."""
 
 
+class ActionFailed(FirstbellError):
+    """What was to wipe a computer was not started: it is as it was, and may be started again."""
+
+
+class ActionUnknown(ActionFailed):
+    """It was started, or may have been, and nobody knows how it ended. Never started again by itself."""
+
+
 class RestoreRefused(FirstbellError):
     """The restore was not begun: applying it could destroy something, or the request is not clear."""
 
 
 class NobodyThere(FirstbellError):
     """None of the people whose files are to be saved has any on the computer."""
+
+
+class AnswerRefused(FirstbellError):
+    """A code, or what was decided with it, does not count; nothing was decided. The code stays good if it was."""
 
 
 class ToolMissing(FirstbellError):

@@ -79,10 +79,25 @@ class CalendarFact:
 
 @dataclass(frozen=True, slots=True)
 class ApprovalFact:
-    """Who approved, for which snapshot's computer, and until when that is good."""
+    """All who must agree have: for this computer, in a plan (empty for none), and until when that is good."""
 
     by: str
     until: datetime
+    host: str
+    plan: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HoldFact:
+    """Somebody keeps the computer from being wiped until a moment: an educator's hold, a refusal, a deferral.
+
+    ``code`` is the word for programs, ``text`` who it is and why, ``id`` what it is called in the ledger.
+    """
+
+    code: str
+    text: str
+    until: datetime
+    id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +111,15 @@ class GateFacts:
     profiles: ProfilesFact | None = None
     calendar: CalendarFact | None = None
     approval: ApprovalFact | None = None
+    #: Who keeps the computer from being wiped; whether anybody does must be known.
+    holds: Sequence[HoldFact] | None = None
+    #: Until when two people went past what else would stand in ``holds``; None where nobody did.
+    override_until: datetime | None = None
+    #: The maintenance plan that asks, empty for none, and whether it needs people to agree.
+    plan: str = ""
+    plan_needs_approval: bool = False
+    #: Who has not agreed, in words.
+    missing: tuple[str, ...] = ()
     #: How many other computers of the site have a clearance right now.
     cleared: int | None = None
     #: Accounts whose profile nobody would miss, besides those of the rules.
@@ -242,14 +266,33 @@ def _calendar(facts: GateFacts, rules: GateConfig, now: datetime) -> Iterator[Re
         yield Reason("protected", text, cure)
 
 
-def _approved(facts: GateFacts, rules: GateConfig, now: datetime) -> Iterator[Reason]:
-    if rules.approval == "none":
+def _held(facts: GateFacts, rules: GateConfig, now: datetime) -> Iterator[Reason]:
+    if facts.holds is None:
+        if not facts.problems:
+            yield Reason("holds-unknown", "it is not known whether somebody holds this computer")
         return
-    if facts.approval is None:
-        yield Reason("no-approval", "it needs an approval, and nobody has given one", "Ask for it.")
-    elif facts.approval.until <= now:
-        text = f"the approval of {facts.approval.by} was good until {_when(facts.approval.until)}"
-        yield Reason("no-approval", text, "Ask again.")
+    for one in facts.holds:
+        if one.until > now:
+            cure = "Only whoever said so can take it back, or two people with the role 'override' go past it."
+            yield Reason(one.code, f"{one.text} (until {_when(one.until)})", cure)
+    if facts.override_until is not None and facts.override_until <= now:
+        yield Reason("override-over", f"the override was good until {_when(facts.override_until)}")
+
+
+def _approved(facts: GateFacts, rules: GateConfig, now: datetime) -> Iterator[Reason]:
+    if rules.approval == "none" and not facts.plan_needs_approval:
+        return
+    found, cure = facts.approval, "Ask again: docs/people.md."
+    if found is None:
+        if facts.missing:
+            for text in facts.missing:
+                yield Reason("no-approval", f"it needs an approval: {text}", cure)
+        elif not facts.problems:
+            yield Reason("no-approval", "it needs an approval, and not everybody has given one", cure)
+    elif found.host != facts.host or found.plan != facts.plan:
+        yield Reason("no-approval", f"the approval of {found.by} is not for this computer in this plan", cure)
+    elif found.until <= now:
+        yield Reason("no-approval", f"the approval of {found.by} was good until {_when(found.until)}", cure)
 
 
 def _room(facts: GateFacts, rules: GateConfig, now: datetime) -> Iterator[Reason]:
@@ -262,7 +305,17 @@ def _room(facts: GateFacts, rules: GateConfig, now: datetime) -> Iterator[Reason
 
 
 _Check = Callable[[GateFacts, GateConfig, datetime], Iterator[Reason]]
-_CHECKS: Final[tuple[_Check, ...]] = (_gathered, _complete, _fresh, _verified, _profiles, _calendar, _approved, _room)
+_CHECKS: Final[tuple[_Check, ...]] = (
+    _gathered,
+    _complete,
+    _fresh,
+    _verified,
+    _profiles,
+    _calendar,
+    _held,
+    _approved,
+    _room,
+)
 
 
 def _own(facts: GateFacts, now: datetime) -> list[VerificationFact]:

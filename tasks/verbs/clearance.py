@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from configs.errors import ConfigError
+from configs.maintenance import MaintenancePlan
 from tasks.errors import GateHold
 from tasks.policy.gate import decide
 from tasks.records.clearance import Clearance, check, sign
@@ -45,9 +46,14 @@ class NewKey:
 
 
 def issue_clearance(
-    context: Context, host_name: str, *, calendar: Calendar, now: datetime | None = None
+    context: Context,
+    host_name: str,
+    *,
+    calendar: Calendar,
+    now: datetime | None = None,
+    plan: MaintenancePlan | None = None,
 ) -> IssuedClearance:
-    """Return a clearance for one host whose gate is open; it is recorded before it is handed out.
+    """Return a clearance for one host whose gate is open, in a plan or without; it is recorded before it is handed out.
 
     It is good as long as the gate would stay open by what is known now, at most for ``clearance.valid_minutes``. Raises
     ``GateHold`` with the reasons, or ``ConfigError`` where there is no key to sign with.
@@ -66,7 +72,7 @@ def issue_clearance(
             f"the public half of 'clearance.signing_key' ({kid}) is not among 'clearance.public_keys'",
             hint="Add its .pub.pem file there and where clearances are checked, or nobody would accept them.",
         )
-    (gate,) = gate_hosts(context, [host_name], calendar=calendar, now=now)
+    (gate,) = gate_hosts(context, [host_name], calendar=calendar, now=now, plan=plan)
     found = gate.verification
     if not gate.verdict.is_open or found is None:
         raise GateHold(_why(gate), hint="Do not wipe. 'firstbell gate' shows the cure of each.", host=gate.host.name)

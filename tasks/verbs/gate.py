@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from configs.gate import GateConfig
+from configs.maintenance import MaintenancePlan
 from configs.model import RepositoryPlace
 from inventory.model import Host
 from tasks.errors import ConfigError, FirstbellError
@@ -36,8 +37,10 @@ from tasks.records.verification import Verification, verifications
 from tasks.reports.units import count_of
 from tasks.repository.repository import Repository
 from tasks.repository.snapshot_file import Snapshot
+from tasks.verbs.agreement import with_people
 from tasks.verbs.context import Context
 from tasks.verbs.newest import newest_snapshot, snapshots_of_hosts
+from tasks.verbs.site_ledger import SiteLines, lines_for_gate
 from tasks.verbs.site_repository import repository_backend, repository_place
 
 #: No clearance is good for longer (``clearance.valid_minutes``): older records of them need not be read.
@@ -61,9 +64,17 @@ class HostGate:
 
 
 def gate_hosts(
-    context: Context, names: Sequence[str], *, calendar: Calendar, now: datetime | None = None
+    context: Context,
+    names: Sequence[str],
+    *,
+    calendar: Calendar,
+    now: datetime | None = None,
+    plan: MaintenancePlan | None = None,
 ) -> list[HostGate]:
-    """Return a verdict on each host, in the order asked. Raises ``InventoryError`` for a name that is none."""
+    """Return a verdict on each host, in the order asked. Raises ``InventoryError`` for a name that is none.
+
+    With a ``plan``, those must have agreed whom it names; an approval given for one plan is none for another.
+    """
     now = now or datetime.now(UTC)
     by_place: dict[RepositoryPlace, list[Host]] = {}
     for name in dict.fromkeys(context.host(one).name for one in names):
@@ -78,6 +89,8 @@ def gate_hosts(
         host = context.host(name)
         rules = context.config.gate_for(host.site)
         facts = _with_calendar(one.facts, calendar, host.site, now)
+        if one.ledger is not None:
+            facts = with_people(context, facts, host, plan, one.ledger, now)
         verdict = decide(facts, rules, now)
         found[name] = HostGate(host, rules, facts, verdict, _resting_on(verdict, one.records))
     return [found[context.host(name).name] for name in names]
@@ -94,6 +107,8 @@ def _with_calendar(facts: GateFacts, calendar: Calendar, site: str, now: datetim
 class _Gathered:
     facts: GateFacts
     records: tuple[Verification, ...] = ()
+    #: What people said at this host's school; None where nothing could be read at all.
+    ledger: SiteLines | None = None
 
 
 def _start(
@@ -137,7 +152,9 @@ def _gather(context: Context, place: RepositoryPlace, hosts: Sequence[Host], now
             one.host
             for one in issued(_store(repository, told), since=now - LONGEST_CLEARANCE - CLOCK_TOLERANCE, now=now)
         }
-        return {host.name: _gather_host(repository, host, snapshots, cleared, told) for host in hosts}
+        said = {site: lines_for_gate(context, site, backend, place.location) for site in {one.site for one in hosts}}
+        found = {host.name: _gather_host(repository, host, snapshots, cleared, told) for host in hosts}
+        return {host.name: replace(found[host.name], ledger=said[host.site]) for host in hosts}
     finally:
         repository.close()
 

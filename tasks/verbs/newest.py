@@ -36,7 +36,7 @@ def snapshots_of_hosts(repository: Repository, hosts: Collection[str], folder: P
     The default is ``firstbell`` in the folder for caches of this account; a folder that is not to be used costs time
     only.
     """
-    folder = folder or _cache_folder()
+    folder = folder or cache_folder()
     path = folder / repository.config.id / _FILE if folder is not None else None
     known = _remembered(path)
     listed = {id_.hex(): id_ for id_ in repository.snapshot_ids()}
@@ -48,7 +48,8 @@ def snapshots_of_hosts(repository: Repository, hosts: Collection[str], folder: P
     return found
 
 
-def _cache_folder() -> Path | None:
+def cache_folder() -> Path | None:
+    """Return where this account remembers things, None where it has no such place."""
     base = os.environ.get("XDG_CACHE_HOME", "")
     if Path(base).is_absolute():
         return Path(base) / "firstbell"

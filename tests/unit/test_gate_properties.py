@@ -35,6 +35,7 @@ GOOD = GateFacts(
     verifications=(VerificationFact(ID, NOW - timedelta(hours=1), "spot", good=True, users=("a.ito",)),),
     profiles=ProfilesFact(NOW - timedelta(hours=1), ("a.ito",)),
     calendar=CalendarFact(covered=True),
+    holds=(),
     cleared=0,
 )
 
