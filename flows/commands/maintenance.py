@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from flows.commands.selection import load_context
 
 if TYPE_CHECKING:
-    from tasks.verbs.maintenance_plan import PlanPreview
+    from tasks.policy.plan_preview import PlanPreview
 
 
 def add(verbs: Any, common: argparse.ArgumentParser) -> None:

@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -20,6 +19,7 @@ from configs.people_file import load_people
 from inventory.model import Host
 from inventory.select import select
 from tasks.policy.estimate import PROOF, Effort, Measured, Slot, efforts, schedule
+from tasks.policy.plan_preview import HostPreview, PlanPreview
 from tasks.policy.retention import BEFORE_RESTORE
 from tasks.policy.school_calendar import Protected, SchoolDays
 from tasks.policy.school_time import Stretch, days_of, deadline_of, open_stretches, window_of
@@ -34,54 +34,6 @@ from tasks.verbs.site_repository import repository_backend, repository_place
 
 #: So many names stand in one sentence.
 _NAMED = 6
-
-
-@dataclass(frozen=True, slots=True)
-class HostPreview:
-    """What a plan means for one computer: whose it is, what it takes, and when its turn would be."""
-
-    host: Host
-    effort: Effort
-    #: Keys of the people who are asked; empty where nobody is.
-    asked: tuple[str, ...]
-    #: From the last snapshot until everything is back; None where there is no room for it.
-    slot: Stretch | None
-    #: How long that is.
-    needs: timedelta
-
-
-@dataclass(frozen=True, slots=True)
-class PlanPreview:
-    """What a plan would do, and why it must not begin as it is, as sentences that name the cure."""
-
-    plan: MaintenancePlan
-    zone: ZoneInfo
-    window: Stretch
-    deadline: datetime
-    hosts: tuple[HostPreview, ...]
-    #: Days in the window with classes; what is protected there; when computers may be wiped.
-    class_days: tuple[date, ...]
-    protected: tuple[Protected, ...]
-    open: tuple[Stretch, ...]
-    refused: tuple[str, ...]
-    #: What somebody should know, though it stops nothing.
-    problems: tuple[str, ...] = field(default=())
-
-    @property
-    def teachers(self) -> tuple[str, ...]:
-        """Return the accounts of the teachers whose computers are touched."""
-        return tuple(sorted({teacher for one in self.hosts for teacher in one.host.teachers}))
-
-    @property
-    def bytes(self) -> int:
-        """Return how much is saved, and written back."""
-        return sum(one.effort.bytes for one in self.hosts)
-
-    @property
-    def finish(self) -> datetime | None:
-        """Return when the last computer is done; None when one of them finds no room."""
-        ends = [one.slot.end for one in self.hosts if one.slot is not None]
-        return max(ends) if ends and len(ends) == len(self.hosts) else None
 
 
 def plans_folder(context: Context) -> Path:
