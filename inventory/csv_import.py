@@ -196,7 +196,7 @@ def _merge(host: SheetHost, plan: _Plan, folder: Path, site: str | None) -> Chan
             after["site"] = own_site
     if groups:
         after["groups"] = groups
-    for key in ("address", "platform", "transport", "port", "notes"):
+    for key in ("address", "platform", "transport", "port", "mac", "serial", "notes"):
         if getattr(host, key):
             after[key] = getattr(host, key)
     if host.platform == "windows" and not host.transport and not plan.entries.says("transport", name.casefold()):

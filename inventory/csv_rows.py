@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
 from configs.values import NAME_PATTERN
 from inventory.csv_table import Table, TableRow
+from inventory.folders import check_mac, check_serial
 
 _NAME = re.compile(NAME_PATTERN)
 _ADDRESS = re.compile(r"[^\s/@,;]{1,253}")
@@ -47,6 +48,8 @@ class SheetHost:
     platform: str = ""
     transport: str = ""
     port: str = ""
+    mac: str = ""
+    serial: str = ""
     notes: str = ""
     teachers: list[str] = field(default_factory=list)
 
@@ -125,6 +128,8 @@ def _host(row: TableRow, sheet: Sheet) -> tuple[SheetHost | None, list[str]]:
     for key in ("site", "room"):
         if key in cells and not slug(cells[key]):
             problems.append(f"'{cells[key]}' has no letter or digit to name a {key} by")
+    mac = _checked(check_mac, cells.get("mac", ""), problems)
+    serial = _checked(check_serial, cells.get("serial", ""), problems)
     teachers = _teachers(cells.get("teachers", ""), row.line, sheet, problems)
     return SheetHost(
         name,
@@ -135,9 +140,20 @@ def _host(row: TableRow, sheet: Sheet) -> tuple[SheetHost | None, list[str]]:
         platform,
         transport,
         port,
+        mac,
+        serial,
         cells.get("notes", ""),
         teachers,
     ), problems
+
+
+def _checked(check: Callable[[str], str], text: str, problems: list[str]) -> str:
+    """Return what ``check`` makes of a cell, nothing of an empty one, or of one that is a problem."""
+    try:
+        return check(text) if text else ""
+    except ValueError as error:
+        problems.append(str(error))
+        return ""
 
 
 def _transport(text: str, problems: list[str]) -> str:
@@ -184,7 +200,7 @@ def _teachers(cell: str, line: int, sheet: Sheet, problems: list[str]) -> list[s
 
 
 def _join(first: SheetHost, other: SheetHost, sheet: Sheet) -> None:
-    for key in ("address", "site", "room", "platform", "transport", "port", "notes"):
+    for key in ("address", "site", "room", "platform", "transport", "port", "mac", "serial", "notes"):
         old, new = getattr(first, key), getattr(other, key)
         if old and new and old != new and key != "notes":
             sheet.problems.append(

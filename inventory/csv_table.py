@@ -33,6 +33,8 @@ HEADERS: Final[Mapping[str, tuple[str, ...]]] = {
         "teachers", "teacher", "teacher account", "teacher login", "login", "login name", "username", "user name",
         "users", "user", "account", "accounts",
     ),
+    "mac": ("mac", "mac address", "macaddress", "physical address", "ethernet address", "hardware address"),
+    "serial": ("serial", "serial number", "serialnumber", "serial no", "service tag"),
     "notes": ("notes", "note", "comment", "comments", "remark", "remarks"),
 }  # fmt: skip
 _DELIMITERS: Final = {",": "commas", ";": "semicolons", "\t": "tabs"}

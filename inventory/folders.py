@@ -15,12 +15,18 @@ __all__ = [
     "check_folder",
     "check_home",
     "check_key_file",
+    "check_mac",
+    "check_serial",
     "check_worker_file",
     "text_or_advice",
 ]
 
 #: No path, no list separator of a passwd file, nothing that ends a line; a domain may stand before it.
 _ACCOUNT = re.compile(r"[^\s/:][^/:\x00-\x1f]{0,255}")
+#: What boards say that have no serial number, as the helpers know it, too.
+NO_SERIAL = frozenset(
+    {"0", "none", "default string", "to be filled by o.e.m.", "system serial number", "not specified"}
+)
 _ADDRESS = re.compile(r"[^\s/@\x00-\x1f]{1,253}")
 
 
@@ -46,6 +52,36 @@ def check_address(value: str) -> str:
         msg = "this is no name or address of a computer"
         raise ValueError(msg)
     return value
+
+
+def check_mac(value: str) -> str:
+    """Return the MAC address of a network card as ``aa:bb:cc:dd:ee:ff``; ``-``, ``.`` or nothing between will do, too.
+
+    Raises:
+        ValueError: it is none, or one that no single card has.
+    """
+    digits = re.sub(r"[:.\s-]", "", value).lower()
+    if re.fullmatch(r"[0-9a-f]{12}", digits) is None:
+        msg = f"'{value}' is no MAC address; write it like 3c:52:82:0a:1b:2c"
+        raise ValueError(msg)
+    if digits == "0" * 12 or int(digits[:2], 16) & 1:
+        # The lowest bit of the first byte: to a group of cards (IEEE 802), which includes everybody.
+        msg = f"'{value}' is the MAC address of no single network card"
+        raise ValueError(msg)
+    return ":".join(digits[at : at + 2] for at in range(0, 12, 2))
+
+
+def check_serial(value: str) -> str:
+    """Return the serial number of a computer, without spaces around it.
+
+    Raises:
+        ValueError: it is empty, or what boards say that have none.
+    """
+    serial = value.strip()
+    if not serial.isprintable() or not serial or len(serial) > 128 or serial.casefold() in NO_SERIAL:
+        msg = f"'{value}' is no serial number; write the one on the computer's label, or leave it out"
+        raise ValueError(msg)
+    return serial
 
 
 def check_home(value: str) -> str:

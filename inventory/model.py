@@ -24,6 +24,8 @@ from inventory.folders import (
     check_folder,
     check_home,
     check_key_file,
+    check_mac,
+    check_serial,
     check_worker_file,
     text_or_advice,
 )
@@ -40,6 +42,8 @@ Account = Annotated[str, AfterValidator(check_account)]
 Address = Annotated[str, AfterValidator(check_address)]
 WorkerFile = Annotated[str, AfterValidator(check_worker_file)]
 Fingerprint = Annotated[str, AfterValidator(check_fingerprint)]
+Mac = Annotated[str, AfterValidator(check_mac)]
+Serial = Annotated[str, AfterValidator(check_serial)]
 
 #: The ports of the protocols; WinRM has two.
 DEFAULT_PORTS: Final[Mapping[str, int]] = {"ssh": 22, "winrm": 5986, "local": 22}
@@ -241,6 +245,15 @@ class Defaults(Model):
         description="Patterns to leave out, besides `snapshot.exclude` of the configuration.",
         examples=[["*.iso", "~/Downloads/cache/"], ["~\\Downloads\\cache\\"]],
     )
+    wake_address: Address = Field(
+        default="255.255.255.255",
+        description=(
+            "Where the packet goes that wakes a computer: the broadcast address of its network. The default reaches "
+            "the worker's own network only."
+        ),
+        examples=["10.3.0.255"],
+    )
+    wake_port: Port = Field(default=9, description="Its UDP port.", examples=[9])
     notes: str = Field(
         default="", description="Anything worth knowing; firstbell only shows it.", examples=["by the door"]
     )
@@ -262,6 +275,19 @@ class HostEntry(Defaults):
 
     address: Address | None = Field(
         default=None, description="Name or address in the network. Left out: the host's name.", examples=["10.3.0.7"]
+    )
+    mac: Mac | None = Field(
+        default=None,
+        description="MAC address of its network card, to wake it and for imaging servers that know it by that.",
+        examples=["3c:52:82:0a:1b:2c"],
+    )
+    serial: Serial | None = Field(
+        default=None,
+        description=(
+            "The hardware's serial number, as the computer tells it. Left out: what it told when it was last saved. "
+            "After a reimage it must be the same."
+        ),
+        examples=["PF2ABC7D"],
     )
     groups: tuple[Name, ...] = Field(
         default=(),
@@ -290,6 +316,10 @@ class Host(Model):
     homes: Mapping[Account, Home] = {}
     include: tuple[Folder, ...] = ("{home}",)
     exclude: tuple[Exclude, ...] = ()
+    mac: Mac | None = None
+    serial: Serial | None = None
+    wake_address: Address = "255.255.255.255"
+    wake_port: Port = 9
     notes: str = ""
     #: Key ("site", "ssh.password") -> where its value stands ("hosts.yaml, line 12"); a built-in value has none.
     sources: Mapping[str, str] = {}

@@ -72,7 +72,7 @@ different.
 _GROUPS = """
 ### Keys of a group, and of the defaults
 
-A group knows every key of a host but `address` and `groups`, and these two. The defaults know neither.
+A group knows every key of a host but `address`, `groups`, `mac` and `serial`, and these two. The defaults know neither.
 
 """
 
@@ -81,9 +81,10 @@ _IMPORT = """
 
 `firstbell inventory import computers.csv` reads a sheet saved as CSV: separated by commas, semicolons or tabs, in
 UTF-8, UTF-16 or Windows-1252, with a title above the header or without. It needs a column with the computers' names;
-columns for address, school, room, operating system, transport, port, teachers and notes are understood under many
-headers, others are left alone and named. A Windows computer for which neither the sheet nor the inventory names a
-transport gets `winrm`. Several teachers of a computer stand in one cell (`a.ito; m.okafor`) or in several rows.
+columns for address, school, room, operating system, transport, port, MAC address, serial number, teachers and notes are
+understood under many headers, others are left alone and named. A Windows computer for which neither the sheet nor the
+inventory names a transport gets `winrm`. Several teachers of a computer stand in one cell (`a.ito; m.okafor`) or in
+several rows.
 
 With `--dry-run` it shows what would change. Hosts that the sheet does not name stay; an empty cell changes nothing;
 comments in the files stay, except inside an entry that changes. The version before stays beside each file as `.bak`.

@@ -14,7 +14,7 @@ from inventory.windows import fill_in_transport, warnings_of, windows_problems
 #: Sections of which each key is taken by itself.
 _SECTIONS: dict[str, type[SshAccess | WinRmAccess]] = {"ssh": SshAccess, "winrm": WinRmAccess}
 #: Keys of an entry that are no key of every layer.
-_OWN_KEYS = frozenset({"title", "address", "groups", *_SECTIONS})
+_OWN_KEYS = frozenset({"title", "address", "groups", "mac", "serial", *_SECTIONS})
 _SECRETS = ("password", "key_passphrase")
 
 
@@ -32,7 +32,7 @@ def resolve_hosts(layers: Layers, sites: Collection[str] = ()) -> tuple[dict[str
         if known and not found:
             # every value was checked in its own layer
             hosts[name] = Host.model_construct(name=name, sources=sources, **values)
-    warnings = [*_shared_addresses(hosts.values()), *warnings_of(hosts.values())]
+    warnings = [*_shared_addresses(hosts.values()), *_shared_hardware(hosts.values()), *warnings_of(hosts.values())]
     return hosts, problems, warnings
 
 
@@ -43,10 +43,12 @@ def _chain(entry: Entry[HostEntry], layers: Layers) -> list[Entry[Any]]:
 
 def _resolved(name: str, entry: Entry[HostEntry], layers: Layers) -> tuple[dict[str, Any], dict[str, str]]:
     chain = _chain(entry, layers)
-    values: dict[str, Any] = {"groups": entry.model.groups, "address": entry.model.address or name}
+    said = entry.model
+    values: dict[str, Any] = {"groups": said.groups, "address": said.address or name}
+    values |= {"mac": said.mac, "serial": said.serial}
     sources: dict[str, str] = {}
-    for key in ("groups", "address"):
-        if key in entry.model.model_fields_set:
+    for key in ("groups", "address", "mac", "serial"):
+        if key in said.model_fields_set:
             sources[key] = entry.origin(key)
     for key in Defaults.model_fields:
         if key in _OWN_KEYS:
@@ -153,3 +155,13 @@ def _shared_addresses(hosts: Collection[Host]) -> Iterator[str]:
         first = seen.setdefault((host.address.casefold(), host.port), host.name)
         if first != host.name:
             yield f"hosts '{first}' and '{host.name}' have the same address {host.address}:{host.port}"
+
+
+def _shared_hardware(hosts: Collection[Host]) -> Iterator[str]:
+    """Yield what no two computers can have both: one would be woken, or taken, for the other."""
+    seen: dict[tuple[str, str], str] = {}
+    for host in hosts:
+        for name, value in (("MAC address", host.mac), ("serial number", host.serial)):
+            first = seen.setdefault((name, value.casefold()), host.name) if value else host.name
+            if first != host.name:
+                yield f"hosts '{first}' and '{host.name}' have the same {name} {value}"

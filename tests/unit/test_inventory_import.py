@@ -18,7 +18,7 @@ from inventory.load import load_inventory
 from inventory.yaml_edit import edit_entries
 
 SHEET = """\
-Computer,IP,Room,School,Teachers,OS,Serial
+Computer,IP,Room,School,Teachers,OS,Asset
 lab3-07,10.3.0.7,Lab 3,North School,"a.ito; m.okafor",Ubuntu 24.04,X1
 lab3-08,10.3.0.8,Lab 3,North School,b.y,,X2
 imac-1,,Library,South School,,macOS 14,X3
@@ -56,7 +56,7 @@ added      lab3-07  groups [lab-3, north-school]; address 10.3.0.7; platform lin
 added      lab3-08  groups [lab-3, north-school]; address 10.3.0.8; teachers [b.y]
 added      imac-1  groups [library, south-school]; platform macos
 new groups: lab-3, north-school, library, south-school
-note: columns not used: Serial
+note: columns not used: Asset
 note: defaults.yaml is new: check the account 'firstbell' that it names
 3 added, 0 changed, 0 unchanged; nothing written
 """
@@ -116,7 +116,7 @@ changed    lab3-07  groups [science, lab-3, north-school] -> [lab-4, science, no
 changed    lab3-08  address 10.3.0.99 -> 10.3.0.8; teachers [b.y]
 added      imac-1  groups [library, south-school]; platform macos
 new groups: lab-4
-note: columns not used: Serial
+note: columns not used: Asset
 not in the sheet, kept as they are: 1 (old-pc)
 1 added, 2 changed, 0 unchanged; written: {folder}/groups.yaml, {hosts}
 """

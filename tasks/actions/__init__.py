@@ -1,0 +1,1 @@
+"""What wipes a computer, or has it wiped: a program, a call to an imaging server, an Ansible playbook, a person."""
