@@ -48,14 +48,20 @@ class CommandCollector:
     ) -> tuple[Mapping[Place, Value], Mapping[Place, str]]:
         """Return what the commands say now, and of which it cannot be told why."""
         known = [self._captures[place.container] for place in places if place.container in self._captures]
+        ask = Answers(host, account)
+        numbers = [_ask(ask, one, account) for one in known]
+        ask.run()
         values: dict[Place, Value] = {}
         unreadable: dict[Place, str] = {}
-        for one, found in zip(known, self.capture(host, account, known), strict=True):
+        for one, number in zip(known, numbers, strict=True):
             place = Place("command", container_of(one))
-            if isinstance(found, str):
-                unreadable[place] = found
-            elif found:
-                values[place] = found[0].value
+            answer = ask.answers[number] if number is not None else {"ok": True, "exit": 1}
+            # A program that ends with a failure has nothing to tell: what it asks for is not set.
+            said = None if answer.get("ok") and answer.get("exit") != 0 else _said(one, answer)
+            if isinstance(said, Value):
+                values[place] = said
+            elif said is not None:
+                unreadable[place] = said
         return values, unreadable
 
     def apply(self, host: SettingsHost, account: Account, changes: Sequence[Change]) -> list[ChangeResult]:
@@ -94,6 +100,9 @@ def _said(capture: CommandCapture, answer: Mapping[str, Any]) -> Value | str | N
     if not answer.get("ok"):
         return None if answer.get("reason") == "no-program" else refused(answer)
     if answer.get("exit") != 0:
+        if not answer.get("out") and not answer.get("err"):
+            # As `git config --get` and others say that it is not set.
+            return None
         return f"'{capture.argv[0]}' ended with {answer.get('exit')}: {answer.get('err') or 'no reason given'}"
     text = base64.b64decode(answer["out"]).decode("utf-8", "surrogateescape")
     if not text.strip():

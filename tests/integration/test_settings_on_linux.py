@@ -6,82 +6,31 @@ As root the helper acts as ``nobody``, who is a real account without a home of i
 from __future__ import annotations
 
 import os
-import pwd
-import shutil
-import subprocess
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 import pytest
 
 from configs.catalog_captures import CommandCapture, DconfCapture, FilesCapture, IniCapture
 from tasks.errors import HelperFailed
-from tasks.remote.filesystem import RemoteSettings
 from tasks.settings.command import CommandCollector
 from tasks.settings.dconf import DconfCollector, place_of
 from tasks.settings.files import FilesCollector
 from tasks.settings.ini import IniCollector
-from tasks.settings.values import Account, Change, Entry, Place, Value
+from tasks.settings.values import Change, Entry, Place, Value
 from tests.support.helper_host import helper_host
+from tests.support.settings_person import Person, has_dconf, settings_person
 
 pytestmark = pytest.mark.skipif(
-    shutil.which("dconf") is None or shutil.which("dbus-run-session") is None,
+    not has_dconf(),
     reason="needs dconf and dbus-run-session (Debian: apt-get install dconf-cli dbus)",
 )
 WALLPAPER = "/org/gnome/desktop/background/picture-uri"
 
 
-class Person:
-    """A real account with a home below a temporary folder, and the helper that may act as it."""
-
-    def __init__(self, home: Path, host: RemoteSettings) -> None:
-        root = os.geteuid() == 0
-        found = pwd.getpwnam("nobody") if root else pwd.getpwuid(os.getuid())
-        self.uid, self.gid = found.pw_uid, found.pw_gid
-        self.home = home
-        self.host = host
-        variables = {"home": str(home), "config": f"{home}/.config", "data": f"{home}/.local/share"}
-        self.account = Account(found.pw_name, str(home), variables, self.uid, self.gid)
-        home.mkdir()
-        self.own()
-
-    def own(self) -> None:
-        """Give everything in the home to the person."""
-        if os.geteuid() == 0:
-            for path in (self.home, *self.home.rglob("*")):
-                os.chown(path, self.uid, self.gid, follow_symlinks=False)
-
-    def run(self, *argv: str) -> str:
-        """Run a program as the person, on a bus of its own."""
-        environment = {"HOME": str(self.home), "PATH": os.environ["PATH"]}
-        become = (
-            ["setpriv", f"--reuid={self.uid}", f"--regid={self.gid}", "--clear-groups"] if os.geteuid() == 0 else []
-        )
-        command = [*become, "dbus-run-session", "--", *argv]
-        return subprocess.run(command, env=environment, check=True, capture_output=True, text=True, cwd="/").stdout
-
-    def write(self, name: str, content: str) -> Path:
-        """Write a file of the person."""
-        path = self.home / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content)
-        self.own()
-        return path
-
-    def wipe(self) -> None:
-        """Take everything away, as a new image does."""
-        for path in self.home.iterdir():
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-
-
 @pytest.fixture
-def person(tmp_path: Path) -> Iterator[Person]:
-    # Somebody else must be able to reach the home.
-    for folder in (tmp_path, *tmp_path.parents):
-        if folder.stat().st_uid == os.geteuid() and folder != Path("/"):
-            folder.chmod(folder.stat().st_mode | 0o011)
-    with helper_host() as remote:
-        yield Person(tmp_path / "home", remote.settings())
+def person() -> Iterator[Person]:
+    with settings_person() as one:
+        yield one
 
 
 def _entries(found: list[Entry] | str) -> Mapping[Place, Value]:
@@ -91,10 +40,6 @@ def _entries(found: list[Entry] | str) -> Mapping[Place, Value]:
 
 def _all_new(entries: Mapping[Place, Value]) -> list[Change]:
     return [Change(place, value, None) for place, value in entries.items()]
-
-
-def _allow(person: Person) -> None:
-    person.host.allow_settings("0" * 64, str(person.home))
 
 
 def test_dconf_is_captured_wiped_and_put_back(person: Person) -> None:
@@ -116,7 +61,7 @@ def test_dconf_is_captured_wiped_and_put_back(person: Person) -> None:
 
     person.wipe()
     assert all(not found for found in collector.capture(person.host, person.account, captures))
-    _allow(person)
+    person.allow()
     assert all(result.ok for result in collector.apply(person.host, person.account, _all_new(saved)))
     assert person.run("dconf", "read", WALLPAPER).strip() == "'file:///home/a.ito/sea.jpg'"
     again = [_entries(found) for found in collector.capture(person.host, person.account, captures)]
@@ -129,7 +74,7 @@ def test_dconf_leaves_alone_what_is_not_as_expected_and_resets_what_was_not_ther
     person.run("dconf", "write", WALLPAPER, "'teacher'")
     person.run("dconf", "write", "/org/other/thing", "1")
     collector = DconfCollector()
-    _allow(person)
+    person.allow()
     changes = [
         Change(place_of(WALLPAPER), Value("gvariant", "'ours'"), Value("gvariant", "'default'")),
         Change(place_of("/org/other/thing"), None, Value("gvariant", "1")),
@@ -157,7 +102,7 @@ def test_files_come_back_with_their_bytes_in_another_home(person: Person) -> Non
     assert [place.container for place in {**one, **more}] == ["{config}/gtk-3.0/bookmarks", "{config}/app/a b/ünï.conf"]
     assert none == {}
     person.wipe()
-    _allow(person)
+    person.allow()
     assert all(result.ok for result in collector.apply(person.host, person.account, _all_new({**one, **more})))
     assert (person.home / ".config/app/a b/ünï.conf").read_text() == "x=1\n"
     assert (person.home / ".config/gtk-3.0/bookmarks").stat().st_uid == person.uid
@@ -183,7 +128,7 @@ def test_keys_of_kde_come_back_and_the_rest_of_the_file_stays(person: Person) ->
     }  # fmt: skip
     path.write_text("[General]\nColorScheme=BreezeLight\nfont=Sans\n# kept\n")
     person.own()
-    _allow(person)
+    person.allow()
     light = Value("text", "BreezeLight")
     changes = [
         Change(place, value, light if place.name == "[General]ColorScheme" else None) for place, value in saved.items()
@@ -212,7 +157,7 @@ def test_commands_ask_and_put_back_as_the_person(person: Person) -> None:
     assert broken == "'sh' ended with 3: broken"
     saved = _entries(found)
     state.write_text("Room 7\n")
-    _allow(person)
+    person.allow()
     changes = [Change(place, value, Value("text", "Room 7")) for place, value in saved.items()]
     assert all(result.ok for result in collector.apply(person.host, person.account, changes))
     assert state.read_text() == "Room 12"
@@ -242,12 +187,12 @@ def test_many_operations_pass_in_pieces(person: Person) -> None:
     saved = _entries(found)
     assert len(saved) == 50
     person.wipe()
-    _allow(person)
+    person.allow()
     assert all(result.ok for result in collector.apply(person.host, person.account, _all_new(saved)))
     assert {name: (person.home / name).read_text() for name in contents} == contents
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may act as somebody else")
-def test_a_helper_that_is_somebody_else_says_so(person: Person, tmp_path: Path) -> None:
+def test_a_helper_that_is_somebody_else_says_so(person: Person) -> None:
     with helper_host(uid=12345) as remote, pytest.raises(HelperFailed, match="may not act as nobody"):
         remote.settings().read_settings("nobody", str(person.home), [{"op": "identity"}])
