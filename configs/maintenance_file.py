@@ -54,6 +54,14 @@ def load_plan(path: Path) -> MaintenancePlan:
     raise ConfigError(render(str(path), problems), hint=_HINT)
 
 
+def plan_text(plan: MaintenancePlan) -> str:
+    """Return the content of a plan's file, without what goes without saying."""
+    import yaml
+
+    content = plan.model_dump(mode="json", exclude_defaults=True)
+    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=1000)
+
+
 def plan_path(folder: Path, name: str) -> Path:
     """Return where the plan of that name lies in the folder of the plans.
 

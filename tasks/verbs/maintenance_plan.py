@@ -26,7 +26,7 @@ from tasks.policy.school_time import Stretch, days_of, deadline_of, open_stretch
 from tasks.reports.units import count_of, duration, local_day_time
 from tasks.repository.repository import Repository
 from tasks.repository.snapshot_file import Snapshot
-from tasks.verbs.accounts import same_account
+from tasks.verbs.agreement import seats_of
 from tasks.verbs.calendars import calendar_path, school_days
 from tasks.verbs.context import Context
 from tasks.verbs.newest import OURS, snapshots_of_hosts
@@ -218,52 +218,24 @@ def _asked(
     context: Context, plan: MaintenancePlan, hosts: Sequence[Host], refused: list[str]
 ) -> dict[str, tuple[str, ...]]:
     """Return who is asked for each computer, by their keys."""
-    if plan.approvals.by == "none":
-        return {}
+    found: dict[str, tuple[str, ...]] = {}
+    nobody: dict[str, list[str]] = {}
     try:
-        people = people_of(context)
+        for host in hosts:
+            asked = seats_of(context, host, plan)
+            found[host.name] = tuple(dict.fromkeys(one.key for one in asked if not one.problem))
+            for why in dict.fromkeys(one.problem for one in asked if one.problem):
+                nobody.setdefault(why, []).append(host.name)
     except ConfigError as error:
         refused.append(_sentence(error))
         return {}
     where = context.folder / Path(context.config.people).expanduser()
-    unknown = [key for key in plan.approvals.people if key not in people.people]
-    if unknown:
-        refused.append(f"Asked shall be {_listed(unknown)}, who is not in {where}. Add them there.")
-    found: dict[str, tuple[str, ...]] = {}
-    nobody: list[str] = []
-    strangers: dict[str, list[str]] = {}
-    for host in hosts:
-        if plan.approvals.by == "people" or not host.teachers:
-            found[host.name] = tuple(key for key in plan.approvals.people if key in people.people)
-            if not plan.approvals.people:
-                nobody.append(host.name)
-            continue
-        keys = [(teacher, _person(people, teacher, host.site)) for teacher in host.teachers]
-        for teacher, key in keys:
-            if key is None:
-                strangers.setdefault(teacher, []).append(host.name)
-        found[host.name] = tuple(dict.fromkeys(key for _, key in keys if key is not None))
-    if nobody:
+    for why, names in nobody.items():
         refused.append(
-            f"Nobody is there to ask for {_listed(nobody)}. Name the teachers in the inventory, or somebody in "
-            "'approvals.people' of the plan."
+            f"Not everybody can be asked for {_listed(names)}: {why}. Correct {where}, 'teachers' in the inventory, or "
+            "'approvals' of the plan."
         )
-    for teacher, names in strangers.items():
-        refused.append(f"{teacher}, a teacher of {_listed(names)}, cannot be asked. Add them to {where}.")
     return found
-
-
-def _person(people: PeopleFile, account: str, site: str) -> str | None:
-    """Return the key of the person with an account at a school."""
-    return next(
-        (
-            key
-            for key, person in people.people.items()
-            if (not person.sites or site in person.sites)
-            and any(same_account(one, account) for one in person.accounts or (key,))
-        ),
-        None,
-    )
 
 
 def _measured(context: Context, hosts: Sequence[Host], refused: list[str]) -> list[tuple[str, Measured]]:
