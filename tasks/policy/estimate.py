@@ -107,25 +107,17 @@ def schedule(needs: Iterable[tuple[str, timedelta]], open_: Sequence[Stretch], l
     ``open_`` are the times in which computers may be wiped, in order and apart from each other. A computer is begun
     only where it is done before such a time ends: it must not lie open when the first teacher comes.
     """
-    free = [open_[0].start] * lanes if open_ else []
+    free = [list(open_) for _ in range(lanes)]
     slots = []
     for host, length in sorted(needs, key=lambda one: (-one[1], one[0])):
-        found = min(
-            ((begin, lane) for lane, at in enumerate(free) if (begin := _first_room(at, length, open_)) is not None),
-            default=None,
-        )
+        # The earliest of all the places where it is done in time.
+        room = ((one.start, lane, one) for lane in range(lanes) for one in free[lane] if one.length >= length)
+        found = min(room, key=lambda one: one[:2], default=None)
         if found is None:
             slots.append(Slot(host, length, None))
             continue
-        begin, lane = found
-        free[lane] = begin + length
+        begin, lane, one = found
+        rest = Stretch(begin + length, one.end)
+        free[lane] = sorted((other for other in (*free[lane], rest) if other is not one), key=lambda other: other.start)
         slots.append(Slot(host, length, Stretch(begin, begin + length)))
     return slots
-
-
-def _first_room(at: datetime, length: timedelta, open_: Sequence[Stretch]) -> datetime | None:
-    for one in open_:
-        begin = max(at, one.start)
-        if begin + length <= one.end:
-            return begin
-    return None
