@@ -52,11 +52,13 @@ def issue_clearance(
     calendar: Calendar,
     now: datetime | None = None,
     plan: MaintenancePlan | None = None,
+    until: datetime | None = None,
 ) -> IssuedClearance:
     """Return a clearance for one host whose gate is open, in a plan or without; it is recorded before it is handed out.
 
-    It is good as long as the gate would stay open by what is known now, at most for ``clearance.valid_minutes``. Raises
-    ``GateHold`` with the reasons, or ``ConfigError`` where there is no key to sign with.
+    It is good as long as the gate would stay open by what is known now, at most for ``clearance.valid_minutes``, and
+    not beyond ``until``, such as the end of a window. Raises ``GateHold`` with the reasons, or ``ConfigError`` where
+    there is no key to sign with.
     """
     now = (now or datetime.now(UTC)).replace(microsecond=0)
     config = context.config.clearance
@@ -77,6 +79,10 @@ def issue_clearance(
     if not gate.verdict.is_open or found is None:
         raise GateHold(_why(gate), hint="Do not wipe. 'firstbell gate' shows the cure of each.", host=gate.host.name)
     expiry = _good_until(gate, calendar, now, config.valid_minutes)
+    if until is not None:
+        expiry = min(expiry, until.replace(microsecond=0))
+    if expiry <= now:
+        raise GateHold("no time is left for it", hint="Do not wipe now.", host=gate.host.name)
     clearance = Clearance(
         id=secrets.token_hex(16),
         host=gate.host.name,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from inventory.model import Host, JumpHost, SshAccess
 from tasks.remote.filesystem import RemoteHost
 from tasks.remote.launcher import launch
+from tasks.transports.base import HostIdentity
 from tasks.transports.registry import make_transport
 from tasks.transports.ssh_settings import SshSettings
 from tasks.transports.winrm_settings import WinRmSettings
@@ -33,11 +34,12 @@ def connect(
     *,
     notes: list[str] | None = None,
     watch: Callable[[SpoolStore], SpoolStore] | None = None,
+    seen: Callable[[HostIdentity], None] | None = None,
 ) -> Iterator[RemoteHost]:
     """Connect to a host, start the helper, and close both at the end, whatever happened.
 
     ``notes`` gets a sentence, at any time, when a Windows host cannot hand over its files directly. ``watch`` may wrap
-    the spool, to see what passes. Raises a ``TransportError`` that names the host, the cause and the cure.
+    the spool, to see what passes. ``seen`` is told how the host proved who it is. Raises a ``TransportError`` that names the host, the cause and the cure.
     """
     transport = make_transport(host.transport, host.name, _settings(context, host))
     with ExitStack() as held:
@@ -46,6 +48,8 @@ def connect(
             spooling = replace(spooling, store=watch(spooling.store))
         held.enter_context(context.links.holding(transport))
         transport.open()
+        if seen is not None:
+            seen(transport.identity())
         channel, hello = launch(transport, become=host.become, platform=host.platform, spooling=spooling)
         remote = RemoteHost(channel, hello)
         held.callback(remote.close)
