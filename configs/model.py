@@ -19,6 +19,7 @@ from configs.folders import check_exclude, check_folder, text_or_advice
 from configs.gate import ClearanceConfig, GateConfig
 from configs.location import check_endpoint, check_proxy
 from configs.mail import AlertsConfig, LettersConfig, MailConfig
+from configs.settings import SettingsConfig
 from configs.values import DurationText, Name, SecretReference, Size, expand
 
 #: Where the repository lies unless the configuration says otherwise: one bucket per school.
@@ -281,6 +282,9 @@ class AppConfig(Model):
         default=SpoolConfig(), description="Where Windows computers over WinRM put what they are asked for."
     )
     snapshot: SnapshotConfig = Field(default=SnapshotConfig(), description="What a snapshot takes along.")
+    settings: SettingsConfig = Field(
+        default=SettingsConfig(), description="Which settings of teachers' profiles are saved with their files."
+    )
     retention: RetentionConfig = Field(default=RetentionConfig(), description="Which snapshots are kept.")
     gate: GateConfig = Field(default=GateConfig(), description="What must be true before a computer may be wiped.")
     clearance: ClearanceConfig = Field(

@@ -24,6 +24,7 @@ from tasks.verbs.connection import connect, envelope_note, without_spool
 from tasks.verbs.context import Context
 from tasks.verbs.early_walk import EarlyWalk
 from tasks.verbs.people import Person, capture_roots, covered_people, people_asked
+from tasks.verbs.settings_capture import capture_documents
 from tasks.verbs.site_repository import OpenRepository, open_repository, repository_place
 from tasks.verbs.windows_host import Spelling, folders_elsewhere, paths_of, with_onedrive
 
@@ -223,6 +224,7 @@ def _run(
             host=host.name,
         )
     rules = capture_rules(context, host, facts.platform, people)
+    settings = capture_documents(context, remote, facts, people, lambda: _repository_id(repository), notes)
     plan = CapturePlan(
         host=host.name,
         # The name in the inventory: it outlives a reimage, a renamed computer and a new operating system.
@@ -230,7 +232,7 @@ def _run(
         roots=roots,
         rules=rules,
         tags=(f"reason:{reason.replace(' ', '-')}",),
-        documents={FACTS_DOCUMENT: facts_document(facts, people)},
+        documents={FACTS_DOCUMENT: facts_document(facts, people), **settings},
         must_exist=tuple(person.desktop for person in people),
         shadow=facts.platform == "windows" and host.shadow_copy == "auto",
     )
@@ -238,7 +240,7 @@ def _run(
     now = now or datetime.now(UTC)
     files = remote.source()
     source = EarlyWalk(files, WalkRequest(plan.roots, plan.rules, plan.only, plan.shadow))
-    opened = repository.result() if isinstance(repository, Future) else repository
+    opened = _opened(repository)
     paths = tuple(root.decode("utf-8", "surrogateescape") for root in roots)
     parent = select_parent(opened.snapshots(), host.name, paths)
     tally = _Tally(people, report)
@@ -251,6 +253,14 @@ def _run(
     return HostSnapshot(
         host.name, reason, result, tuple(tally.people), (*notes, *remote.hello.limits), (*rules, *STANDING_RULES)
     )
+
+
+def _opened(repository: OpenRepository | Future[OpenRepository]) -> OpenRepository:
+    return repository.result() if isinstance(repository, Future) else repository
+
+
+def _repository_id(repository: OpenRepository | Future[OpenRepository]) -> bytes:
+    return bytes.fromhex(_opened(repository).repository.config.id)
 
 
 def _as_on_disk(

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tasks.settings.diff import differences, shown
 from tasks.settings.document import Item, ProfileIdentity, Settings, SettingsUnreadable, decode, document_name, encode
 from tasks.settings.rehome import rehome
+from tasks.settings.sealed import open_sealed, seal
 from tasks.settings.values import Entry, Place, Value
 
 WALLPAPER = Place("dconf", "/org/gnome/desktop/background/", "picture-uri")
@@ -160,3 +161,19 @@ def test_a_new_home_is_no_difference_and_a_new_wallpaper_is_one() -> None:
     assert (found.how, found.name, shown(found.old), shown(found.new)) == (
         "changed", "Wallpaper", "file:///home/aiko/a.jpg", "file:///x.jpg",
     )  # fmt: skip
+
+
+def test_sealed_settings_open_with_their_passphrase_and_whole_or_not_at_all() -> None:
+    data = seal(SETTINGS, "passphrase", b"repository")
+    assert data == seal(SETTINGS, "passphrase", b"repository")
+    assert b"Wallpaper" not in data
+    assert encode(open_sealed(data, "passphrase", b"repository")) == encode(SETTINGS)
+    for changed, passphrase, salt in (
+        (data, "other", b"repository"),
+        (data, "passphrase", b"elsewhere"),
+        (data[:-1], "passphrase", b"repository"),
+        (data[:20] + bytes([data[20] ^ 1]) + data[21:], "passphrase", b"repository"),
+        (b"", "passphrase", b"repository"),
+    ):
+        with pytest.raises(SettingsUnreadable):
+            open_sealed(changed, passphrase, salt)

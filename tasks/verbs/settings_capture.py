@@ -1,0 +1,125 @@
+"""Capture people's settings for a snapshot: by the catalog of their platform, one document for each person."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from configs.catalog import Catalog, Platform, load_catalog
+from tasks.errors import ConfigError, HelperFailed
+from tasks.remote.filesystem import Facts, RemoteHost, RemoteSettings
+from tasks.settings.capture import capture_settings
+from tasks.settings.collectors import collectors_for
+from tasks.settings.document import ProfileIdentity, Settings, document_name, encode
+from tasks.settings.sealed import SUFFIX, seal
+from tasks.settings.values import Account
+from tasks.verbs.context import Context
+from tasks.verbs.people import Person
+
+#: What a helper calls its platform -> what the catalog does.
+_PLATFORMS: Final[Mapping[str, Platform]] = {"linux": "linux", "darwin": "macos", "windows": "windows"}
+#: Variables that lie at a fixed place in a home, by platform.
+_IN_HOME: Final[Mapping[str, Mapping[str, str]]] = {
+    "linux": {"config": ".config", "data": ".local/share", "state": ".local/state"},
+    "macos": {
+        "library": "Library",
+        "appsupport": "Library/Application Support",
+        "preferences": "Library/Preferences",
+        "containers": "Library/Containers",
+    },
+    "windows": {"appdata": "AppData/Roaming", "localappdata": "AppData/Local"},
+}
+_FOLDERS: Final = ("desktop", "documents", "downloads", "pictures", "music", "videos")
+
+
+def catalog_for(context: Context, platform: str) -> Catalog | None:
+    """Return the catalog for what a helper calls its platform, with the school's own items; None where there is none.
+
+    Raises ``ConfigError`` when a file of it is wrong.
+    """
+    known = _PLATFORMS.get(platform)
+    if known is None:
+        return None
+    own = context.config.settings.catalog
+    return load_catalog(known, context.folder / Path(own).expanduser() if own else None)
+
+
+def capture_documents(
+    context: Context,
+    remote: RemoteHost,
+    facts: Facts,
+    people: Sequence[Person],
+    repository_id: Callable[[], bytes],
+    notes: list[str],
+) -> dict[str, bytes]:
+    """Return the documents with the settings of ``people``, by their names in the snapshot.
+
+    What cannot be captured is told in ``notes``, and stops nobody's files from being saved.
+    """
+    config = context.config.settings
+    catalog = catalog_for(context, facts.platform) if config.capture else None
+    if catalog is None or not len(catalog):
+        return {}
+    if any(item.sensitive and item.id in config.on_request for item in catalog) and config.sealed_key is None:
+        raise ConfigError(
+            "'settings.on_request' names settings with secrets, and there is nothing to seal them with",
+            hint="Set 'settings.sealed_key' to the reference of a passphrase, or leave those items out.",
+        )
+    documents: dict[str, bytes] = {}
+    host = remote.settings()
+    for person in people:
+        account = account_of(person, catalog.platform)
+        try:
+            identity, _ = identify(host, account, facts)
+            captured = capture_settings(
+                host,
+                account,
+                catalog,
+                collectors_for(catalog),
+                identity=identity,
+                system=facts.system,
+                asked_for=config.on_request,
+            )
+        except HelperFailed as error:
+            notes.append(f"the settings of {person.name} are not saved: {error.message}")
+            continue
+        documents[document_name(account.name)] = encode(captured.open)
+        notes += _failures(person, captured.open)
+        if captured.sealed is not None and config.sealed_key is not None:
+            passphrase = context.secret(config.sealed_key).get_secret_value()
+            documents[document_name(account.name, SUFFIX)] = seal(captured.sealed, passphrase, repository_id())
+    return documents
+
+
+def account_of(person: Person, platform: Platform) -> Account:
+    """Return whose settings they are, with what the variables of the catalog stand for."""
+    home = _text(person.home)
+    variables = {"home": home, "user": person.account or person.name}
+    variables |= {name: f"{home}/{path}" for name, path in _IN_HOME[platform].items()}
+    for name in _FOLDERS:
+        variables[name] = _text(person.folders.get(name, person.home + b"/" + name.capitalize().encode()))
+    return Account(person.name, home, variables)
+
+
+def identify(host: RemoteSettings, account: Account, facts: Facts) -> tuple[ProfileIdentity, Mapping[str, object]]:
+    """Return by what this profile is told from a new one, and what else the host says of it.
+
+    Raises ``HelperFailed`` when nobody may act as that person there.
+    """
+    (answer,) = host.read_settings(account.name, account.home, [{"op": "identity"}])
+    if not answer.get("ok"):
+        raise HelperFailed(str(answer.get("detail") or "the profile cannot be looked at"))
+    return ProfileIdentity(facts.machine_id or facts.serial, str(answer.get("account") or "")), answer
+
+
+def _failures(person: Person, settings: Settings) -> list[str]:
+    failed = [item for item in settings.items if item.state == "failed"]
+    if not failed:
+        return []
+    names = ", ".join(item.name for item in failed[:3]) + (" and more" if len(failed) > 3 else "")
+    return [f"settings of {person.name} that could not be saved: {names} ({failed[0].reason})"]
+
+
+def _text(path: bytes) -> str:
+    return path.decode("utf-8", "surrogateescape")
