@@ -55,6 +55,7 @@ check: lint test
 
 docs: $(VENV)/installed
 	@$(BIN)/python -m inventory.reference
+	@$(BIN)/python -m configs.catalog_reference
 	@$(BIN)/python -m tests.field.checklist
 
 build: $(VENV)/installed

@@ -155,9 +155,28 @@ def catalog_problems(site_file: Path | str | None = None) -> list[str]:
         for index, one in enumerate(site.leave_out):
             if one not in known:
                 site.add(("leave_out",), (str(index),), f"there is no item '{one}'.{did_you_mean(one, known)}")
+        for item in site.items:
+            for text in _fixture_problems(item, Path(site_file or "").parent):
+                site.add_finding(item.id, (("fixture",), text))
     for platform in PLATFORMS:
         _combined(platform, own[platform], site)
     return [one.message() for one in (*own.values(), site) if one is not None and one.problems]
+
+
+def _fixture_problems(item: CatalogItem, folder: Path) -> list[str]:
+    """Return what is wrong with the example that a school's item names, beside the school's file."""
+    if item.fixture is None:
+        return []
+    import yaml
+
+    from configs.catalog_fixture import fixture_problems, read_fixture
+
+    try:
+        return fixture_problems(item, read_fixture(folder / item.fixture))
+    except OSError as error:
+        return [f"'{item.fixture}' cannot be read: {error.strerror}"]
+    except yaml.YAMLError as error:
+        return [f"'{item.fixture}' is not YAML: {error}"]
 
 
 def _combined(platform: Platform, own: CatalogFile, site: CatalogFile | None) -> Catalog:

@@ -28,7 +28,9 @@ COLLECTORS: Final[Mapping[str, str]] = {
     "presence": "presence",
 }
 _HIVES: Final = {"HKEY_CURRENT_USER": "HKCU", "HKEY_LOCAL_MACHINE": "HKLM", "HKCU": "HKCU", "HKLM": "HKLM"}
-_DOMAIN: Final = re.compile(r"NSGlobalDomain|(?:/Library/Preferences/)?[A-Za-z0-9][A-Za-z0-9._-]*(?:/[A-Za-z0-9][A-Za-z0-9._-]*)?")
+_DOMAIN: Final = re.compile(
+    r"NSGlobalDomain|(?:/Library/Preferences/)?[A-Za-z0-9][A-Za-z0-9._-]*(?:/[A-Za-z0-9][A-Za-z0-9._-]*)?"
+)
 _DCONF: Final = re.compile(r"/(?:[^/\s]+/)*[^/\s]*")
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from configs.errors import FirstbellError
 from flows.commands import (
     browse,
+    catalog,
     clearance,
     doctor,
     gate,
@@ -66,6 +67,7 @@ def build_parser() -> argparse.ArgumentParser:
         gate,
         clearance,
         school_calendar,
+        catalog,
         maintenance,
         maintain,
     ):
