@@ -19,6 +19,8 @@ __all__ = ["WinRmSettings", "WinRmStream", "WinRmTransport"]
 
 #: UTF-8, for what cmd.exe itself says.
 _CODE_PAGE: Final = 65001
+#: How often a program is started at most, each time in another shell.
+_STARTS: Final = 8
 
 
 class WinRmTransport(Transport):
@@ -42,6 +44,8 @@ class WinRmTransport(Transport):
         self._identity: HostIdentity | None = None
         self._sender: Link | None = None
         self._shell_id = ""
+        #: Shells in which a program may run that nobody wants.
+        self._given_up: list[str] = []
         self._streams: list[WinRmStream] = []
 
     def __repr__(self) -> str:
@@ -97,32 +101,48 @@ class WinRmTransport(Transport):
         """
         line = command_line(argv, self.host)
         sender = self._open_link()
-        try:
-            command_id = self._run(sender, line)
-        except UnknownOutcomeError as error:
-            command_id = self._run_in_new_shell(sender, line, error)
+        command_id = self._run(sender, line)
+        self._close_given_up(sender, again=True)
         stream = WinRmStream(self.host, self.settings, sender, self._link(), self._shell_id, command_id, self.redactor)
         self._streams.append(stream)
         return stream
 
     def _run(self, sender: Link, line: str) -> str:
+        """Start a program once. It may run already when the connection was cut: then its shell ends, and with it that.
+
+        So the program is started in another shell, as long as nothing else runs in the one that is given up.
+        """
+        for number in range(_STARTS - 1):
+            try:
+                return self._run_once(sender, line)
+            except UnknownOutcomeError as cut:
+                if any(not stream.ended for stream in self._streams):
+                    raise self._translator.translate("starting a program", _cause(cut)) from cut
+            self._given_up.append(self._shell_id)
+            self._shell_id = self._open_shell(sender)
+            if number % 2 == 0:
+                # Not each time: what cuts every so many-th request would meet the same one again and again.
+                self._close_given_up(sender, again=False)
+        try:
+            return self._run_once(sender, line)
+        except UnknownOutcomeError as cut:
+            raise self._translator.translate("starting a program", _cause(cut)) from cut
+
+    def _run_once(self, sender: Link, line: str) -> str:
         return sender.call(
             "starting a program",
             lambda protocol: protocol.run_command(self._shell_id, line, console_mode_stdin=False),
             again=False,
         )
 
-    def _run_in_new_shell(self, sender: Link, line: str, cut: UnknownOutcomeError) -> str:
-        """Start the program in another shell: the old one may run it already, and its end is the end of that."""
-        if any(not stream.ended for stream in self._streams):
-            raise self._translator.translate("starting a program", _cause(cut)) from cut
-        old = self._shell_id
-        self._shell_id = self._open_shell(sender)
-        sender.say_goodbye("closing a shell", lambda protocol: protocol.close_shell(old, close_session=False))
-        try:
-            return self._run(sender, line)
-        except UnknownOutcomeError as error:
-            raise self._translator.translate("starting a program", _cause(error)) from error
+    def _close_given_up(self, sender: Link, *, again: bool) -> None:
+        """Close the shells that were given up; what remains is tried later, and ends by itself at last."""
+        self._given_up = [one for one in self._given_up if not self._close_shell(sender, one, again=again)]
+
+    def _close_shell(self, sender: Link, shell_id: str, *, again: bool = True) -> bool:
+        return sender.say_goodbye(
+            "closing a shell", lambda protocol: protocol.close_shell(shell_id, close_session=False), again=again
+        )
 
     def _open_link(self) -> Link:
         if self._sender is None:
@@ -142,8 +162,8 @@ class WinRmTransport(Transport):
         sender, self._sender, self._identity = self._sender, None, None
         if sender is None:
             return
-        shell_id = self._shell_id
-        sender.say_goodbye("closing a shell", lambda protocol: protocol.close_shell(shell_id, close_session=False))
+        self._close_shell(sender, self._shell_id)
+        self._close_given_up(sender, again=True)
         sender.close()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import threading
 import time
@@ -10,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from winrm.exceptions import AuthenticationError
+from winrm.exceptions import AuthenticationError, WSManFaultError
 from winrm.protocol import Protocol
 
 from tasks.errors import AuthFailed, Timeout, Unreachable
@@ -144,18 +143,25 @@ class Link:
         with self._turn:
             return self._carry_out(order, request)
 
-    def say_goodbye(self, action: str, request: Callable[[Protocol], object]) -> None:
-        """Carry out a request that only tidies up: quickly or not at all, and a failure is no matter."""
+    def say_goodbye(self, action: str, request: Callable[[Protocol], object], *, again: bool = True) -> bool:
+        """Carry out a request that only tidies up: quickly or not at all, and a failure is no matter.
+
+        Without ``again`` it is tried once. Return whether it was carried out, or refused.
+        """
         connect, operation, answer = _GOODBYE
         if self.dead or not self._turn.acquire(timeout=connect):
-            return
+            return False
         try:
-            # Whatever it is, there is nothing left to do about it: the host ends an unused shell by itself.
-            with contextlib.suppress(Exception):
-                order = _Order(action, times=(connect, operation + answer), operation=operation, patience=connect)
-                self._carry_out(order, request)
+            order = _Order(
+                action, times=(connect, operation + answer), operation=operation, patience=connect, again=again
+            )
+            self._carry_out(order, request)
+        # Whatever it is, there is nothing left to do about it: the host ends an unused shell by itself.
+        except Exception as error:  # noqa: BLE001
+            return isinstance(error.__cause__, WSManFaultError)
         finally:
             self._turn.release()
+        return True
 
     def _carry_out(self, order: _Order, request: Callable[[Protocol], T]) -> T:
         begun, pause = time.monotonic(), _PAUSE
@@ -176,6 +182,7 @@ class Link:
                 self._accept(order, error, sent=sent)
                 waited = time.monotonic() - begun
                 if attempt == _TRIES or order.unread > _TRIES_SEAL or waited + pause > order.patience:
+                    self.dead = True
                     raise self._translator.gave_up(order.action, error, attempt, waited) from error
                 self._wake.wait(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
@@ -209,13 +216,15 @@ class Link:
             ) from None
         if became == "answered":
             raise self._translator.translate(order.action, error) from error
+        # What has one connection makes no second: nothing was tried, so that the host may well be there.
+        untried = self._session.settled
         self._session.close_session()
         if isinstance(error, AuthenticationError):
             raise self._gate.refuse(self._translator.refused(self._session.offered)) from error
         self._check(order)
         if sent and became == "unknown" and not order.again:
             raise UnknownOutcomeError from error
-        self.dead = True
+        self.dead = became == "final" or (became == "unsent" and not untried)
         order.unread += became == "unread"
         if became == "final":
             raise self._translator.translate(order.action, error) from error

@@ -53,8 +53,9 @@ class WinRmSettings:
     recovery_timeout: float = 60.0
     #: How long a program may take to end by itself after its input has ended; it tidies up meanwhile.
     close_grace: float = 2.0
-    #: After how long the host ends a shell that nobody uses; at least 60.
-    shell_idle_timeout: int = 600
+    #: After how long the host ends a shell that nobody uses; at least 60. One whose opening was carried out and never
+    #: answered has no name that we know: this ends it. Longer than the helper bears our silence, 180 s.
+    shell_idle_timeout: int = 240
 
     def secrets(self) -> tuple[str, ...]:
         """Return the secrets in these settings, for a ``Redactor``."""

@@ -224,6 +224,11 @@ class Session(WinRmSession):
             self.offered = self.adapter.offered
             self.adapter = None
 
+    @property
+    def settled(self) -> bool:
+        """Whether the connection is logged in, and another one would not be."""
+        return self.adapter is not None and self.adapter.settled
+
     def abort(self) -> None:
         """End the connection at once, from any thread."""
         adapter = self.adapter

@@ -16,6 +16,7 @@ from tasks.errors import AuthFailed, HelperFailed, IdentityRefused, InventoryErr
 from tasks.transports.registry import make_transport
 from tasks.transports.winrm import WinRmSettings, WinRmStream, WinRmTransport
 from tests.support import posix_command_line
+from tests.support.winrm_faults import Faults
 from tests.support.winrm_server import WinRmServer
 
 Make = Callable[..., WinRmTransport]
@@ -137,6 +138,25 @@ def test_a_program_that_may_have_been_started_is_ended_and_started_again(
     assert server.operations["Command"] == 2
     assert len(server.shells) == 1
     assert len(server.shells.commands()) == 1
+
+
+@pytest.mark.parametrize("when", ["before", "unanswered", "answered"])
+@pytest.mark.parametrize("every", [2, 3])
+def test_a_start_over_a_connection_that_is_cut_again_and_again(make: Make, when: Any, every: int) -> None:
+    for first in range(every):
+        with WinRmServer(posix_command_line.run) as server:
+            server.faults = Faults(drop_every=every, drop_when=when)
+            for _ in range(first):
+                server.faults.drops("")
+            transport = make(port=server.port, password=SecretStr(server.password))
+            transport.open()
+            stream = transport.start(["sh", "-c", "echo up; cat"])
+            # One program, and no shell that could run another; but for shells whose names were never told.
+            assert len(server.shells.commands()) == 1
+            assert not stream.ended
+            transport.close()
+            assert len(server.shells) <= (2 if when == "unanswered" else 0)
+            assert not server.shells.commands()
 
 
 def test_a_second_program_that_may_have_been_started_is_a_failure(
