@@ -36,6 +36,12 @@ class Links:
                 self._open.discard(transport)
             transport.close()
 
+    def check(self, host: str) -> None:
+        """Raise ``TransportError`` when the run was stopped: for what needs no link, and must not be begun then."""
+        with self._guard:
+            if self._cut:
+                raise TransportError("the run was stopped", host=host)
+
     def cut(self) -> None:
         """Close all links, and let none be opened any more."""
         with self._guard:
