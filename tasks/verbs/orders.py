@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from configs.errors import InventoryError
 from configs.values import expand
@@ -48,6 +49,10 @@ class RestoreOrder:
     overwrite_newer: tuple[str, ...] = ()
     request: str = ""
     again: bool = False
+    #: Whether profile settings come back with the files, where all of somebody's files do; ``only``: no files.
+    settings: Literal["with", "without", "only"] = "with"
+    #: Ids of items of the catalog that are put back although they are newer on the computer.
+    replace_settings: tuple[str, ...] = ()
 
 
 def source_hosts(context: Context, order: RestoreOrder) -> list[str]:

@@ -43,7 +43,8 @@ from tasks.verbs.destination import (
 from tasks.verbs.early_link import EarlyLink, early_link
 from tasks.verbs.orders import RestoreOrder, SavedHost, choose_snapshot, saved_host, source_hosts, wanted, whom
 from tasks.verbs.pending import put_off
-from tasks.verbs.people import Person
+from tasks.verbs.people import Person, covered_people, people_asked
+from tasks.verbs.settings_restore import PersonSettings, SettingsRestore, has_settings, undo_settings
 from tasks.verbs.site_repository import OpenRepository, open_repository
 
 __all__ = ["RestoreOrder", "RestoreOutcome", "restore_host", "undo_restore"]
@@ -85,11 +86,13 @@ class RestoreOutcome:
     message: str = ""
     #: Who has no profile on the computer yet: their files wait for it.
     absent: tuple[str, ...] = ()
+    #: Whose settings were put back, or would be.
+    settings: tuple[PersonSettings, ...] = ()
 
     @property
     def complete(self) -> bool:
         """Whether everything that was asked for stands on the host, or, not applied, would come to stand there."""
-        if self.absent:
+        if self.absent or not all(one.complete for one in self.settings):
             return False
         if self.result is not None:
             return self.result.complete and not self.result.kept_newer
@@ -153,6 +156,7 @@ class _Restore:
         link: EarlyLink,
         report: Reporter,
     ) -> None:
+        self.context = context
         self.order = order
         self.opened = opened
         self.snapshot = snapshot
@@ -178,7 +182,11 @@ class _Restore:
             pairs, absent, told = self._prepare(chosen, saved, pairs, absent, prepare)
         if absent and not pairs:
             return RestoreOutcome(self.target.name, None, None, message=told, absent=_names(absent))
-        outcome = self._restore(self._request(saved, chosen, pairs), confirm, now)
+        outcome = RestoreOutcome(self.target.name, None, None)
+        if self.order.settings != "only":
+            outcome = self._restore(self._request(saved, chosen, pairs), confirm, now)
+        if self._with_settings(outcome):
+            outcome = self._restore_settings(outcome, pairs, now)
         if not absent:
             return outcome
         message = f"{outcome.message}; {told}" if outcome.message else told
@@ -210,6 +218,27 @@ class _Restore:
         why = "; ".join(dict.fromkeys(made[one.name] for one in absent if made.get(one.name)))
         told = f"{_listed(absent)} on {self.target.name} yet; what is theirs is restored once they have one"
         return pairs, absent, f"{told} ({why})" if why else told
+
+    def _with_settings(self, outcome: RestoreOutcome) -> bool:
+        """Return whether settings come back, too: with all of somebody's files, to where they were."""
+        if self.order.settings == "without" or self.order.mode == "stage" or self.order.into is not None:
+            return False
+        if self.order.settings == "only" or self.order.mode == "plan":
+            return not self.order.what
+        agreed = outcome.result is not None or (outcome.plan is not None and not outcome.plan.writes)
+        return agreed and not self.order.what
+
+    def _restore_settings(self, outcome: RestoreOutcome, pairs: Sequence[Pair], now: datetime) -> RestoreOutcome:
+        """Put settings back, after the files: many of them have come back with these."""
+        repository = self.opened.repository
+        work = SettingsRestore(self.context, repository, self.snapshot, self.remote, self.target.name)
+        planned = work.plan(pairs, replace_items=self.order.replace_settings)
+        if self.order.mode == "plan" or not planned:
+            return replace(outcome, settings=tuple(planned))
+        begun = self._begun.before if self._begun is not None else None
+        done, before = work.apply(planned, pairs, begun, now)
+        undo_id = short(before.id or b"") if before is not None else outcome.undo_id
+        return replace(outcome, settings=tuple(done), undo_id=undo_id)
 
     def _in_spite_of_cuts(self, work: Callable[[], _Found]) -> _Found:
         """Do it, and do it again over a new link when a link was cut of a kind that may well be cut."""
@@ -368,10 +397,14 @@ def undo_restore(
         with connect(context, host) as remote:
             repository, sink = opened.repository, remote.sink()
             plan = build_undo(repository, sink, read_undo_document(repository, before), before)
-            if not plan.writes:
+            people = covered_people(host, remote.facts(people_asked(host, remote.hello.platform)))[0]
+            own = [person for person in people if has_settings(repository, before, person.name)]
+            if not plan.writes and not own:
                 return RestoreOutcome(host.name, plan, None, message="nothing had to be taken back")
             if not confirm(plan):
                 return RestoreOutcome(host.name, plan, None, message="nothing was changed")
+            # The settings came last, so they go first: their files are among those that come back.
+            settings = tuple(undo_settings(context, repository, before, remote, own))
             result = Restorer(repository, sink, report, host=host.name).apply(plan)
             report(HostDone(host.name, "undo", f"{result.restored} put back, {result.removed} removed"))
-            return RestoreOutcome(host.name, plan, result)
+            return RestoreOutcome(host.name, plan, result, settings=settings)
