@@ -154,9 +154,10 @@ def open_maintenance_records(store: RecordStore, host: str | None = None) -> tup
     return tuple(found.values())
 
 
-def maintenance_of(store: RecordStore, host: str, plan: str) -> MaintenanceRecord | None:
-    """Return the newest open record of a computer in one maintenance."""
-    return next((one for one in reversed(open_maintenance_records(store, host)) if one.plan == plan), None)
+def maintenance_of(store: RecordStore, host: str, plan: str, clearance: str) -> MaintenanceRecord | None:
+    """Return the open record of a computer in one maintenance that belongs to a clearance."""
+    found = (one for one in open_maintenance_records(store, host) if (one.plan, one.clearance) == (plan, clearance))
+    return next(found, None)
 
 
 def _maintenance(name: str, record: Record) -> MaintenanceRecord:

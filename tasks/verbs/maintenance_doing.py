@@ -13,11 +13,12 @@ from inventory.model import Host
 from tasks.actions.base import Action
 from tasks.actions.registry import make_action
 from tasks.actions.wake import wake
-from tasks.errors import ActionFailed, Damaged, GateHold, InventoryError, RestoreRefused
+from tasks.errors import ActionFailed, Damaged, GateHold, InventoryError, RestoreRefused, Timeout, Unreachable
 from tasks.events import Reporter
 from tasks.policy.gate import Reason
 from tasks.policy.maintenance import Agreement
 from tasks.policy.maintenance_state import Kind
+from tasks.records.maintenance import MaintenanceRecord
 from tasks.records.store import Clock
 from tasks.reports.units import local_day_time
 from tasks.restorer.verify import AtLeast, verify
@@ -28,10 +29,11 @@ from tasks.verbs.clearance import issue_clearance
 from tasks.verbs.connection import connect
 from tasks.verbs.context import Context
 from tasks.verbs.gate import gate_hosts
-from tasks.verbs.maintenance_hands import Brought, Compared, Issue, Proof, Taken
+from tasks.verbs.maintenance_hands import Brought, Compared, Issue, Proof, Seen, Taken
 from tasks.verbs.maintenance_plan import zone_of
 from tasks.verbs.orders import RestoreOrder
 from tasks.verbs.restore import RestoreOutcome, restore_host
+from tasks.verbs.returning import Away, accept_returned, look_for_return
 from tasks.verbs.site_ledger import lines_for_gate
 from tasks.verbs.site_repository import open_repository, repository_backend, repository_place
 from tasks.verbs.snapshot import snapshot_host
@@ -51,6 +53,9 @@ CURABLE: Final = frozenset(
         "profiles-unknown",
     }
 )
+
+#: A computer that lost more than this share of the files that are looked for is taken for wiped.
+_GONE: Final = 0.5
 
 
 def agreement(context: Context, plan: MaintenancePlan, host: Host, now: datetime) -> Agreement:
@@ -122,6 +127,30 @@ def clear(context: Context, plan: MaintenancePlan, host: Host, until: datetime, 
 def action(context: Context, plan: MaintenancePlan) -> Action:
     """Return what does it."""
     return make_action(plan.action, context.secret)
+
+
+def look(context: Context, host: Host, record: MaintenanceRecord, now: datetime) -> Seen:
+    """Look whether a computer is back, without accepting it. Raises ``IdentityRefused`` for another one."""
+    found = look_for_return(context, host, record, now=now)
+    if isinstance(found, Away):
+        return Seen(there=False, why=found.why)
+    if found.fresh:
+        return Seen(there=True, fresh=True, identity=found.identity, serial=found.serial)
+    # By its identity it is as it was, which an image may have kept: its files tell.
+    try:
+        missing = share_missing(context, host, record.snapshot)
+    except (Unreachable, Timeout) as error:
+        return Seen(there=False, why=error.message)
+    gone = missing is not None and missing > _GONE
+    return Seen(there=True, fresh=gone, identity=found.identity, serial=found.serial)
+
+
+def identify(context: Context, host: Host, record: MaintenanceRecord, now: datetime) -> Seen:
+    """Accept a computer as the one that was cleared, from now on and for every worker."""
+    found = accept_returned(context, host, record, now=now)
+    if isinstance(found, Away):
+        return Seen(there=False, why=found.why)
+    return Seen(there=True, fresh=found.fresh, identity=found.identity, serial=found.serial)
 
 
 def restore(context: Context, host: Host, snapshot: str, request: str, clock: Clock, report: Reporter) -> Brought:
