@@ -5,12 +5,17 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import time
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from flows.commands.selection import load_context
 
 if TYPE_CHECKING:
+    from configs.maintenance import MaintenancePlan
     from tasks.policy.plan_preview import PlanPreview
+    from tasks.verbs.context import Context
+    from tasks.verbs.maintenance import HostStanding
 
 
 def add(verbs: Any, common: argparse.ArgumentParser) -> None:
@@ -24,11 +29,32 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
     actions = maintenance.add_subparsers(dest="action", metavar="ACTION", required=True)
     listed = actions.add_parser("list", parents=[common], help="show every plan")
     listed.set_defaults(run=run_list)
-    plan = actions.add_parser(
-        "plan", parents=[common], help="show what a plan touches and how long it takes; nothing is done"
+    _action(actions, common, "plan", run_plan, "show what a plan touches and how long it takes; nothing is done")
+    _action(actions, common, "open", run_open, "begin: tell everybody, and ask those who must agree")
+    walk = _action(actions, common, "run", run_run, "take every computer as far as it can go now")
+    walk.add_argument("--wait", action="store_true", help="go on until every computer is at an end")
+    walk.add_argument(
+        "--every", type=int, default=10, metavar="MINUTES", help="with --wait: how often to look again (default: 10)"
     )
-    plan.add_argument("plan", metavar="PLAN", help="the name of the plan")
-    plan.set_defaults(run=run_plan)
+    walk.add_argument("--host", action="append", metavar="HOST", help="only this computer of the plan")
+    _action(actions, common, "status", run_status, "show where every computer stands, and who must do what")
+    confirm = _action(actions, common, "confirm", run_confirm, "say that a computer is set up anew")
+    cancel = _action(actions, common, "cancel", run_cancel, "stop for good: no computer is wiped any more")
+    accept = _action(actions, common, "accept", run_accept, "say that everything on a computer is there again")
+    for parser in (confirm, accept):
+        parser.add_argument("host", metavar="HOST", help="the computer")
+    for parser in (confirm, cancel, accept):
+        parser.add_argument("--by", required=True, metavar="NAME", help="who says so; it is written down")
+    cancel.add_argument("--reason", required=True, help="why; teachers who were told may read it")
+
+
+def _action(
+    actions: Any, common: argparse.ArgumentParser, name: str, run: Callable[[argparse.Namespace], int], what: str
+) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = actions.add_parser(name, parents=[common], help=what)
+    parser.add_argument("plan", metavar="PLAN", help="the name of the plan")
+    parser.set_defaults(run=run)
+    return parser
 
 
 def run_list(arguments: argparse.Namespace) -> int:
@@ -156,3 +182,132 @@ def preview_lines(found: PlanPreview) -> list[str]:
     if not found.refused:
         lines.append(f"This plan can begin: firstbell maintenance open {plan.name}")
     return lines
+
+
+def run_open(arguments: argparse.Namespace) -> int:
+    """Open a maintenance, and show where its computers stand."""
+    from tasks.verbs.maintenance import open_maintenance
+    from tasks.verbs.maintenance_plan import plan_of
+
+    context = load_context(arguments)
+    plan = plan_of(context, arguments.plan)
+    open_maintenance(context, plan)
+    return _show(context, plan, arguments)
+
+
+def run_run(arguments: argparse.Namespace) -> int:
+    """Take the computers of a maintenance on; 3 when somebody is needed, 1 when all of them need somebody."""
+    from tasks.verbs.maintenance_plan import plan_of
+
+    context = load_context(arguments)
+    plan = plan_of(context, arguments.plan)
+    while True:
+        found = _walk(context, plan, arguments)
+        code = _tell(context, plan, found, arguments)
+        if not arguments.wait or all(_is_over(one) for one in found):
+            return code
+        if not arguments.json:
+            sys.stderr.write(f"looking again in {max(1, arguments.every)} min\n")
+        time.sleep(60 * max(1, arguments.every))
+
+
+def _walk(context: Context, plan: MaintenancePlan, arguments: argparse.Namespace) -> Sequence[HostStanding]:
+    from tasks.reports.json_lines import JsonReporter
+    from tasks.reports.text import TextReporter
+    from tasks.verbs.maintenance import advance_host, advance_plan, standing_of_plan
+
+    if arguments.json:
+        report: Any = JsonReporter(sys.stdout)
+    else:
+        report = TextReporter(sys.stderr, title=f"maintenance {plan.name}", hosts=0)
+    try:
+        if not arguments.host:
+            return advance_plan(context, plan, report=report)
+        for name in arguments.host:
+            advance_host(context, plan, context.host(name).name, report=report)
+        return standing_of_plan(context, plan)
+    finally:
+        if not arguments.json:
+            report.close()
+
+
+def _is_over(one: HostStanding) -> bool:
+    """Return whether nothing more happens to a computer by itself."""
+    return one.state in ("done", "untouched")
+
+
+def run_status(arguments: argparse.Namespace) -> int:
+    """Show where the computers of a maintenance stand; 3 when one needs somebody."""
+    from tasks.verbs.maintenance_plan import plan_of
+
+    context = load_context(arguments)
+    return _show(context, plan_of(context, arguments.plan), arguments)
+
+
+def run_confirm(arguments: argparse.Namespace) -> int:
+    """Write down that a computer is set up anew."""
+    from tasks.verbs.maintenance import confirm_action
+    from tasks.verbs.maintenance_plan import plan_of
+
+    context = load_context(arguments)
+    plan = plan_of(context, arguments.plan)
+    confirm_action(context, plan, arguments.host, by=arguments.by)
+    return _show(context, plan, arguments)
+
+
+def run_cancel(arguments: argparse.Namespace) -> int:
+    """Stop a maintenance for good."""
+    from tasks.verbs.maintenance import cancel_plan
+    from tasks.verbs.maintenance_plan import plan_of
+
+    context = load_context(arguments)
+    plan = plan_of(context, arguments.plan)
+    cancel_plan(context, plan, by=arguments.by, reason=arguments.reason)
+    return _show(context, plan, arguments)
+
+
+def run_accept(arguments: argparse.Namespace) -> int:
+    """Write down that everything on a computer is there again."""
+    from tasks.verbs.maintenance import accept_return
+    from tasks.verbs.maintenance_plan import plan_of
+
+    context = load_context(arguments)
+    plan = plan_of(context, arguments.plan)
+    accept_return(context, plan, arguments.host, by=arguments.by)
+    return _show(context, plan, arguments)
+
+
+def _show(context: Context, plan: MaintenancePlan, arguments: argparse.Namespace) -> int:
+    from tasks.verbs.maintenance import standing_of_plan
+
+    return _tell(context, plan, standing_of_plan(context, plan), arguments)
+
+
+def _tell(context: Context, plan: MaintenancePlan, found: Sequence[HostStanding], arguments: argparse.Namespace) -> int:
+    """Write where the computers stand; 0, 3 when one of them needs somebody, or 1 when all do."""
+    from tasks.reports.standing_page import standing_lines
+    from tasks.verbs.maintenance_plan import zone_of
+
+    if arguments.json:
+        for one in found:
+            sys.stdout.write(json.dumps(_standing_json(plan, one)) + "\n")
+    else:
+        sys.stdout.write("\n".join(standing_lines(found, zone_of(context, plan.site))) + "\n")
+    bad = sum(one.state == "attention" for one in found)
+    return 0 if not bad else 1 if bad == len(found) else 3
+
+
+def _standing_json(plan: MaintenancePlan, one: HostStanding) -> dict[str, Any]:
+    return {
+        "type": "standing",
+        "plan": plan.name,
+        "host": one.host,
+        "step": str(one.step) if one.step is not None else None,
+        "state": one.state,
+        "since": one.since.isoformat() if one.since is not None else None,
+        "text": one.text,
+        "needs": one.needs,
+        "reasons": list(one.reasons),
+        "snapshot": one.snapshot or None,
+        "clearance_until": one.clearance_until.isoformat() if one.clearance_until is not None else None,
+    }
