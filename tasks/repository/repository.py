@@ -10,7 +10,7 @@ from typing import Final
 from tasks.backends.base import Backend, Buffer
 from tasks.errors import Damaged, NoRepository, NotFound, RepositoryError, WrongPassword
 from tasks.repository.blob import BlobType, SavedBlob
-from tasks.repository.blob_reader import BlobReader
+from tasks.repository.blob_reader import BlobReader, Reading
 from tasks.repository.blob_writer import BlobWriter
 from tasks.repository.chunker import Chunker, ChunkerFactory
 from tasks.repository.compression import Zstd
@@ -38,6 +38,7 @@ class Repository:
     def __init__(self, backend: Backend, config: ConfigFile, key: Key) -> None:
         self.backend = backend
         self.config = config
+        self._key = key
         zstd = Zstd()
         self._files = FileStore(backend, key, version=config.version, zstd=zstd)
         self._index = Index()
@@ -101,6 +102,17 @@ class Repository:
                 hint="It was made by a newer client: a newer firstbell is needed.",
             )
         return cls(backend, config, key)
+
+    def seal(self, text: bytes) -> bytes:
+        """Return ``text`` sealed with the repository's key: for what lies beside it, and must not be forged there."""
+        return bytes(self._key.seal(text))
+
+    def unseal(self, sealed: bytes) -> bytes:
+        """Return what ``seal`` has sealed. Raises ``ValueError`` when it was not this repository's key, or damaged."""
+        try:
+            return self._key.open(sealed)
+        except NotAuthentic as error:
+            raise ValueError(str(error)) from None
 
     def load_index(self) -> None:
         """Read all index files, under a lock. Raises ``Damaged``."""
@@ -183,8 +195,8 @@ class Repository:
         self._store_if_pending(type, (id,))
         return self._reader.load(type, id)
 
-    def iter_blobs(self, ids: Sequence[ID], *, window: int = _WINDOW, hashed: bool = True) -> Iterator[bytes]:
-        """Yield contents in the order asked, read ahead on threads; about ``window`` bytes are in memory.
+    def iter_blobs(self, ids: Sequence[ID], *, window: int = _WINDOW, hashed: bool = True) -> Reading:
+        """Return contents in the order asked, read ahead on threads from now on; about ``window`` bytes are in memory.
 
         Neighbours in a pack are joined into one range read. ``hashed=False`` is for who compares their SHA-256 himself
         before he trusts them: they are just known to be what somebody with the repository's key has stored.

@@ -29,8 +29,12 @@ class HostIdentity:
     fingerprint: str
 
 
-#: Asked when the transport does not know the host by itself; True accepts it for this connection.
-AcceptIdentity = Callable[[HostIdentity], bool]
+#: How an identity is accepted: ``compared`` by a person, as good as one that is known; or ``without-password``, when
+#: nothing may be sent that is a password, or proves one.
+Accepted = Literal["compared", "without-password"]
+#: Asked when the transport does not know the host by itself; what is true accepts it for this connection. With True
+#: itself, a password is sent to one that was not known at all, and not to one that is known by another identity.
+AcceptIdentity = Callable[[HostIdentity], bool | Accepted]
 
 
 def refuse_unknown(identity: HostIdentity) -> bool:

@@ -45,6 +45,11 @@ def fingerprint(key: bytes) -> str:
     return "SHA256:" + base64.b64encode(hashlib.sha256(key).digest()).decode("ascii").rstrip("=")
 
 
+def signatures_of(algorithm: str) -> tuple[str, ...]:
+    """Return the signature algorithms of a key of this algorithm, to be asked for first."""
+    return ("rsa-sha2-512", "rsa-sha2-256") if algorithm == "ssh-rsa" else (algorithm,)
+
+
 def default_files() -> tuple[Path, ...]:
     """Return the files that OpenSSH reads: the user's, then the system's."""
     return Path.home() / ".ssh" / "known_hosts", Path("/etc/ssh/ssh_known_hosts")
@@ -98,8 +103,7 @@ class KnownHosts:
         """The signature algorithms that fit the trusted keys, to be asked for first."""
         wanted: list[str] = []
         for key in self.trusted:
-            names = ("rsa-sha2-512", "rsa-sha2-256") if key.algorithm == "ssh-rsa" else (key.algorithm,)
-            wanted.extend(name for name in names if name not in wanted)
+            wanted.extend(name for name in signatures_of(key.algorithm) if name not in wanted)
         return tuple(wanted)
 
 

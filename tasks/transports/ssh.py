@@ -67,10 +67,12 @@ class SshTransport(Transport):
             self._connect(settings.jump, refuse_unknown)
             through = self._links[-1]
         known = lookup(self.host, settings)
-        link = connect(self.host, settings, self.redactor, known.algorithms, through)
+        algorithms = settings.host_key_algorithms or known.algorithms
+        link = connect(self.host, settings, self.redactor, algorithms, through)
         self._links.append(link)
-        identity, changed = check_identity(self.host, settings, link.get_remote_server_key(), known, accept_identity)
-        Login(self.host, link, settings, self.redactor, password_allowed=not changed).run()
+        key = link.get_remote_server_key()
+        identity, no_password = check_identity(self.host, settings, key, known, accept_identity)
+        Login(self.host, link, settings, self.redactor, password_allowed=not no_password).run()
         link.set_keepalive(settings.keepalive)
         return identity
 

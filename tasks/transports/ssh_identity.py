@@ -29,15 +29,18 @@ def lookup(host: str, settings: SshSettings) -> KnownHosts:
 def check_identity(
     host: str, settings: SshSettings, key: paramiko.PKey, known: KnownHosts, accept_identity: AcceptIdentity
 ) -> tuple[HostIdentity, bool]:
-    """Return the identity that ``key`` proves, and whether it is another one than the known one.
+    """Return the identity that ``key`` proves, and whether no password may be offered to it.
 
     Raises ``IdentityRefused`` when the key is revoked, or neither known nor accepted.
     """
     blob = key.asbytes()
     identity = HostIdentity("ssh-host-key", key.get_name(), fingerprint(blob))
     verdict = known.check(blob)
-    if verdict == "known" or (verdict != "revoked" and accept_identity(identity)):
-        return identity, verdict == "changed"
+    if verdict == "known":
+        return identity, False
+    accepted = accept_identity(identity) if verdict != "revoked" else False
+    if accepted:
+        return identity, accepted == "without-password" or (accepted is True and verdict == "changed")
     raise _refused(host, settings, identity, known, verdict)
 
 

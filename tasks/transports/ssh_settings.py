@@ -32,6 +32,8 @@ class SshSettings:
     use_agent: bool = False
     use_ssh_config: bool = False
     known_hosts: Path | None = None
+    #: Host keys to ask for first, by their signature algorithms, instead of those that ``known_hosts`` has.
+    host_key_algorithms: tuple[str, ...] = ()
     #: The host to go through; its identity must be known already.
     jump: SshSettings | None = None
     #: Until the host takes the connection, and again until its SSH server has agreed on keys.

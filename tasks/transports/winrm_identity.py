@@ -16,7 +16,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from tasks.errors import IdentityRefused, InventoryError, Timeout, Unreachable
-from tasks.transports.base import AcceptIdentity, HostIdentity
+from tasks.transports.base import Accepted, AcceptIdentity, HostIdentity
 from tasks.transports.winrm_fingerprint import certificate_fingerprint, normal_fingerprint
 from tasks.transports.winrm_settings import WinRmSettings
 
@@ -25,7 +25,7 @@ _COMPARE: Final = "Compare the fingerprint with the computer's; if it is right, 
 
 
 def check_identity(host: str, settings: WinRmSettings, accept_identity: AcceptIdentity) -> tuple[HostIdentity, bool]:
-    """Return how the host identifies itself, and whether it is another one than the known one.
+    """Return how the host identifies itself, and whether it is another one than the known one, seen by nobody yet.
 
     Raises ``IdentityRefused`` when its certificate is neither known nor accepted, ``Unreachable`` and ``Timeout``.
     """
@@ -39,23 +39,39 @@ def check_identity(host: str, settings: WinRmSettings, accept_identity: AcceptId
             reason = error.verify_message
             der = _certificate(host, settings, _looking(settings))
         identity = _identity(der)
-        if reason and not accept_identity(identity):
+        accepted = accept_identity(identity) if reason else True
+        if not accepted:
             raise IdentityRefused(
                 f"the certificate of {settings.address} is not trusted ({reason}): {identity.fingerprint}",
                 hint=f"{_COMPARE} Or set 'winrm.ca_file' to the authority that signed it.",
                 host=host,
             )
+        _check_login(host, settings, identity, accepted)
         return identity, False
     known = normal_fingerprint(settings.fingerprint, host)
     identity = _identity(_certificate(host, settings, _looking(settings)))
-    changed = identity.fingerprint != known
-    if changed and not accept_identity(identity):
+    if identity.fingerprint == known:
+        return identity, False
+    accepted = accept_identity(identity)
+    if not accepted:
         raise IdentityRefused(
             f"{settings.address} shows the certificate {identity.fingerprint}, but known is {known}",
             hint=f"{_REBUILT} {_COMPARE}",
             host=host,
         )
-    return identity, changed
+    _check_login(host, settings, identity, accepted)
+    return identity, accepted != "compared"
+
+
+def _check_login(host: str, settings: WinRmSettings, identity: HostIdentity, accepted: bool | Accepted) -> None:
+    """Raise ``IdentityRefused`` where a login would show, or prove, a password to a host that nobody has compared."""
+    if accepted == "without-password" and settings.auth in ("basic", "ntlm"):
+        raise IdentityRefused(
+            f"{settings.address} shows another certificate than before, {identity.fingerprint}, and a login by "
+            f"{settings.auth} needs a password, which it does not get",
+            hint=f"{_REBUILT} {_COMPARE} With 'auth: kerberos' or 'certificate', a reimaged computer is known again.",
+            host=host,
+        )
 
 
 def _identity(der: bytes) -> HostIdentity:

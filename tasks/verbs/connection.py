@@ -5,18 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from inventory.model import Host, JumpHost, SshAccess
+from tasks.errors import IdentityRefused
 from tasks.remote.filesystem import RemoteHost
 from tasks.remote.launcher import launch
-from tasks.transports.base import HostIdentity
+from tasks.transports.base import AcceptIdentity, HostIdentity, refuse_unknown
+from tasks.transports.known_hosts import signatures_of
 from tasks.transports.registry import make_transport
 from tasks.transports.ssh_settings import SshSettings
 from tasks.transports.winrm_settings import WinRmSettings
 from tasks.verbs.context import Context
+from tasks.verbs.identities import RecordedIdentities
 from tasks.verbs.site_repository import s3_options
 
 if TYPE_CHECKING:
@@ -38,22 +41,69 @@ def connect(
 ) -> Iterator[RemoteHost]:
     """Connect to a host, start the helper, and close both at the end, whatever happened.
 
-    ``notes`` gets a sentence, at any time, when a Windows host cannot hand over its files directly. ``watch`` may wrap
-    the spool, to see what passes. ``seen`` is told how the host proved who it is. Raises a ``TransportError`` that names the host, the cause and the cure.
+    A host that was set up anew is known by the identity that was accepted then: ``verbs.identities``. ``notes`` gets a
+    sentence, at any time, when a Windows host cannot hand over its files directly. ``watch`` may wrap the spool, to see
+    what passes. ``seen`` is told how the host proved who it is. Raises a ``TransportError`` that names the host, the
+    cause and the cure.
     """
-    transport = make_transport(host.transport, host.name, _settings(context, host))
+    if host.transport == "local":
+        with open_link(context, host, notes=notes, watch=watch) as link:
+            if seen is not None:
+                seen(link.identity)
+            yield link.remote
+        return
+    known = RecordedIdentities(context, host)
+    with ExitStack() as held:
+        try:
+            link = held.enter_context(open_link(context, host, accept_identity=known.accept, notes=notes, watch=watch))
+        except IdentityRefused as error:
+            algorithm = known.other_algorithm
+            if not algorithm:
+                raise known.explain(error) from error
+            # It has keys of several kinds, and was accepted by another one of them.
+            again = open_link(
+                context, host, accept_identity=known.accept, algorithm=algorithm, notes=notes, watch=watch
+            )
+            link = held.enter_context(again)
+        known.check(link.identity, link.remote.hello.serial)
+        if seen is not None:
+            seen(link.identity)
+        yield link.remote
+
+
+@dataclass(frozen=True, slots=True)
+class OpenLink:
+    """A host whose helper runs, and how it showed who it is."""
+
+    remote: RemoteHost
+    identity: HostIdentity
+
+
+@contextmanager
+def open_link(
+    context: Context,
+    host: Host,
+    *,
+    accept_identity: AcceptIdentity = refuse_unknown,
+    algorithm: str = "",
+    notes: list[str] | None = None,
+    watch: Callable[[SpoolStore], SpoolStore] | None = None,
+) -> Iterator[OpenLink]:
+    """Do what ``connect`` does, for a host that ``accept_identity`` accepts when the worker does not know it.
+
+    ``algorithm`` is that of the SSH host key to ask for first.
+    """
+    transport = make_transport(host.transport, host.name, _settings(context, host, algorithm))
     with ExitStack() as held:
         spooling = held.enter_context(_spooling(context, host, [] if notes is None else notes))
         if spooling is not None and watch is not None:
             spooling = replace(spooling, store=watch(spooling.store))
         held.enter_context(context.links.holding(transport))
-        transport.open()
-        if seen is not None:
-            seen(transport.identity())
+        transport.open(accept_identity)
         channel, hello = launch(transport, become=host.become, platform=host.platform, spooling=spooling)
         remote = RemoteHost(channel, hello)
         held.callback(remote.close)
-        yield remote
+        yield OpenLink(remote, transport.identity())
 
 
 def without_spool(context: Context, host: Host) -> bool:
@@ -94,9 +144,10 @@ def _spooling(context: Context, host: Host, notes: list[str]) -> Iterator[Spooli
         yield Spooling(store, spool.proxy, notes.append)
 
 
-def _settings(context: Context, host: Host) -> SshSettings | WinRmSettings | None:
+def _settings(context: Context, host: Host, algorithm: str = "") -> SshSettings | WinRmSettings | None:
     if host.transport == "ssh":
-        return ssh_settings(context, host)
+        settings = ssh_settings(context, host)
+        return replace(settings, host_key_algorithms=signatures_of(algorithm)) if algorithm else settings
     return winrm_settings(context, host) if host.transport == "winrm" else None
 
 
