@@ -108,6 +108,11 @@ class RemoteSink:
             item["target"] = encode_path(node.linktarget)
         self._gather("make", item)
 
+    def made(self) -> list[WriteResult]:
+        """Return the results of what was made by now, hard links left out; durable it is after the next ``commit``."""
+        self._flush()
+        return self._take()
+
     def remove(self, path: bytes, expected: Expected) -> None:
         """Remove a file or an empty folder if it is still as ``expected``; the result comes with ``commit``."""
         self._gather("remove", {"path": encode_path(path), "expect": expect_of(expected)})

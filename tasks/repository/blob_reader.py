@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Final
 
 from tasks.backends.base import Backend, Buffer
@@ -17,12 +18,88 @@ from tasks.repository.file_store import damaged
 from tasks.repository.file_type import FileType
 from tasks.repository.ids import ID, hash_of, short
 from tasks.repository.index import Index, Place
-from tasks.repository.read_plan import Loaded, ReadPlan, Run
+from tasks.repository.read_plan import Loaded, ReadPlan, Run, Wanted
 
 _THREADS: Final = 6
 #: Trees are small and lie in the order of the walk, so they are read by blocks, and some blocks are kept, in bytes.
 _BLOCK: Final = 512 * 1024
 _BLOCKS: Final = 32
+
+
+class Reading(Iterator[bytes]):
+    """Blobs in the order asked; reading ahead begins at once. It ends with the first blob that cannot be had."""
+
+    def __init__(
+        self,
+        plan: ReadPlan,
+        window: int,
+        begin: Callable[[Run], Future[list[Loaded]]],
+        not_found: Callable[[ID], NotFound],
+    ) -> None:
+        self._plan = plan
+        self._window = window
+        self._begin = begin
+        self._not_found = not_found
+        self._under_way: dict[Run, Future[list[Loaded]]] = {}
+        self._held = 0
+        self._closed = False
+        self._read_ahead()
+
+    def __next__(self) -> bytes:
+        """Return the next blob. Raises ``NotFound`` or ``Damaged``, or what the backend raises."""
+        if self._closed:
+            raise StopIteration
+        try:
+            return self._next()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Give up reading ahead."""
+        self._closed = True
+        for future in self._under_way.values():
+            future.cancel()
+        self._under_way.clear()
+
+    def _next(self) -> bytes:
+        self._read_ahead()
+        due = self._plan.next_blob()
+        if due is None:
+            raise StopIteration
+        id_, wanted = due
+        content = self._not_found(id_) if wanted is None else self._content(wanted)
+        if isinstance(content, (Damaged, NotFound)):
+            raise content
+        return content
+
+    def _content(self, wanted: Wanted) -> Loaded:
+        if wanted.content is None:
+            if wanted.run.key is not None:
+                self._read(self._plan.close(wanted.run))
+            run = wanted.run
+            # Not kept by the future: each content is let go once the caller has gone on.
+            for one, loaded in zip(run.wanted, self._under_way.pop(run).result(), strict=True):
+                one.content = loaded
+            self._held -= run.stored
+        content: Loaded | None = wanted.content
+        if content is None:
+            raise RuntimeError("a run did not bring a blob that it was planned for")
+        if not wanted.times:
+            wanted.content = None
+            self._held -= wanted.blob.plain_length
+        return content
+
+    def _read_ahead(self) -> None:
+        self._plan.extend()
+        while (run := self._plan.next_run(self._window - self._held)) is not None:
+            self._read(run)
+            self._plan.extend()
+
+    def _read(self, run: Run) -> None:
+        for part in run.ranges():
+            self._under_way[part] = self._begin(part)
+            self._held += part.weight
 
 
 class BlobReader:
@@ -51,56 +128,16 @@ class BlobReader:
             raise problem
         raise self._not_found(id_)
 
-    def iterate(self, ids: Sequence[ID], window: int, *, hashed: bool = True) -> Generator[bytes]:
-        """Yield blobs in the order asked, holding about ``window`` bytes in memory; see ``Repository.iter_blobs``."""
-        plan = ReadPlan(self._index, ids)
-        reading: dict[Run, Future[list[Loaded]]] = {}
-        held = 0
-
-        def read(run: Run) -> None:
-            nonlocal held
-            for part in run.ranges():
-                reading[part] = self._pool.submit(self._load_run, part, hashed)
-                held += part.weight
-
-        try:
-            while True:
-                plan.extend()
-                while (run := plan.next_run(window - held)) is not None:
-                    read(run)
-                    plan.extend()
-                due = plan.next_blob()
-                if due is None:
-                    return
-                id_, wanted = due
-                if wanted is None:
-                    raise self._not_found(id_)
-                if wanted.content is None:
-                    if wanted.run.key is not None:
-                        read(plan.close(wanted.run))
-                    part = wanted.run
-                    for one, loaded in zip(part.wanted, reading[part].result(), strict=True):
-                        one.content = loaded
-                    # Not kept by the future: each content is let go once the caller has gone on.
-                    del reading[part], loaded
-                    held -= part.stored
-                content: Loaded | None = wanted.content
-                if content is None:
-                    raise RuntimeError("a run did not bring a blob that it was planned for")
-                if not wanted.times:
-                    wanted.content = None
-                    held -= wanted.blob.plain_length
-                if isinstance(content, (Damaged, NotFound)):
-                    raise content
-                yield content
-                del content
-        finally:
-            for future in reading.values():
-                future.cancel()
+    def iterate(self, ids: Sequence[ID], window: int, *, hashed: bool = True) -> Reading:
+        """Return blobs in the order asked, holding about ``window`` bytes in memory; see ``Repository.iter_blobs``."""
+        return Reading(ReadPlan(self._index, ids), window, partial(self._begin, hashed=hashed), self._not_found)
 
     def close(self) -> None:
         """End the threads."""
         self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _begin(self, run: Run, hashed: bool) -> Future[list[Loaded]]:
+        return self._pool.submit(self._load_run, run, hashed)
 
     def _load_run(self, run: Run, hashed: bool) -> list[Loaded]:
         try:

@@ -6,14 +6,14 @@ once and the network is busy while the host writes.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from typing import Final
 
 from tasks.entries import Zeros
 from tasks.errors import Damaged, NotFound
 from tasks.repository.blob import BlobType
+from tasks.repository.blob_reader import Reading
 from tasks.repository.ids import ID
 from tasks.repository.repository import Repository
 from tasks.repository.tree import Node
@@ -32,7 +32,7 @@ class Contents:
         self._repository = repository
         self._hashed = hashed
         self._nodes = nodes
-        self._blobs: Iterator[bytes] | None = None
+        self._blobs: Reading | None = None
         self._next = 0
         self._stale = False
         #: SHA-256 of the file that was read last, once it was read to its end.
@@ -85,16 +85,21 @@ class Contents:
     def close(self) -> None:
         """Give up reading ahead."""
         blobs, self._blobs = self._blobs, None
-        if isinstance(blobs, Generator):
-            with contextlib.suppress(Damaged, NotFound):
-                blobs.close()
+        if blobs is not None:
+            blobs.close()
+
+    def begin(self) -> None:
+        """Begin to read, from the first file on: it will be asked for soon."""
+        self._blobs = self._blobs_from(0)
+
+    def _blobs_from(self, index: int) -> Reading:
+        ids = [id_ for node in self._nodes[index:] for id_ in node.content or ()]
+        return self._repository.iter_blobs(ids, hashed=self._hashed)
 
     def _go_to(self, index: int) -> None:
         if self._blobs is None or self._stale or index != self._next:
             self.close()
-            self._blobs = self._repository.iter_blobs(
-                [id_ for node in self._nodes[index:] for id_ in node.content or ()], hashed=self._hashed
-            )
+            self._blobs = self._blobs_from(index)
         self._next = index + 1
         # Until the end is reached, the sequence stands in the middle of this file.
         self._stale = True

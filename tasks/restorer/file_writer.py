@@ -45,6 +45,25 @@ class _UnderWay:
     results: Callable[[], list[WriteResult]]
 
 
+class ReadAhead:
+    """The contents of files in the order in which they are best read; the first ones can be read before they are due.
+
+    For all of ``items`` that have a content of their own.
+    """
+
+    def __init__(self, repository: Repository, sink: Sink, items: Iterable[PlanItem]) -> None:
+        wanted = [item for item in items if item.writes_content]
+        # The host compares what it reads back with a hash that was not made of what we read: that covers the blobs.
+        #: Whether blobs are not hashed here.
+        self.trusting = sink.proves and all(_hash_is_known(item) for item in wanted)
+        self.items = list(_in_pack_order(repository, wanted))
+        self.contents = Contents(repository, [item.node for item in self.items], hashed=not self.trusting)
+
+    def close(self) -> None:
+        """Give up what was read."""
+        self.contents.close()
+
+
 class FileWriter:
     """Writes files; ``expected`` has the SHA-256 of each that stands on the host afterwards."""
 
@@ -57,6 +76,8 @@ class FileWriter:
         self.unproven: set[bytes] = set()
         #: Files that the host read back before they got their names.
         self.read_back: set[bytes] = set()
+        #: Whether the host was told to make durable what it has.
+        self.committed = False
         #: Files in a row for which the host's disk had no room.
         self._full = 0
         #: Whether blobs are not hashed here.
@@ -65,38 +86,44 @@ class FileWriter:
         #: here, and a hash of our own for those of several blobs.
         self._doubtful: list[PlanItem] = []
 
-    def write(self, items: Sequence[PlanItem]) -> None:
+    def write(self, items: Sequence[PlanItem], ahead: ReadAhead | None = None) -> None:
         """Write all of ``items``; one that fails is told and does not stop the others.
 
-        Raises what ends the run: the link to the host, or the store of the repository's files, is gone.
+        ``ahead`` may have begun to read them, and more. Raises what ends the run: the link to the host, or the store of
+        the repository's files, is gone.
         """
         self._doubtful = []
-        # The host compares what it reads back with a hash that was not made of what we read: that covers the blobs.
-        self._trusting = self._sink.proves and all(_hash_is_known(item) for item in items)
-        self._write(list(self._in_pack_order(items)))
+        if ahead is None:
+            ahead = ReadAhead(self._repository, self._sink, items)
+        self._trusting = ahead.trusting
+        chosen = {item.path for item in items}
+        self._write(((index, item) for index, item in enumerate(ahead.items) if item.path in chosen), ahead.contents)
         doubtful, self._doubtful = self._doubtful, []
         self._trusting = False
-        self._write(doubtful)
+        self._write(enumerate(doubtful), Contents(self._repository, [item.node for item in doubtful]))
 
-    def _write(self, ordered: Sequence[PlanItem]) -> None:
-        contents = Contents(self._repository, [item.node for item in ordered], hashed=not self._trusting)
+    def _write(self, ordered: Iterable[tuple[int, PlanItem]], contents: Contents) -> None:
         sent: list[_Sent] = []
         size = 0
         # One batch is made durable and read back on the host while the next one is on its way.
         under_way: _UnderWay | None = None
         with contextlib.closing(contents):
-            for index, item in enumerate(ordered):
+            for index, item in ordered:
                 if not self._send(contents, index, item):
                     continue
                 sent.append(_Sent(item, contents.sha256))
                 size += item.node.size
                 if size >= BATCH_BYTES or len(sent) >= BATCH_FILES:
                     self._finish(under_way)
-                    under_way = _UnderWay(sent, self._sink.begin_commit())
+                    under_way = self._commit(sent)
                     sent, size = [], 0
             self._finish(under_way)
             if sent:
-                self._finish(_UnderWay(sent, self._sink.begin_commit()))
+                self._finish(self._commit(sent))
+
+    def _commit(self, sent: Sequence[_Sent]) -> _UnderWay:
+        self.committed = True
+        return _UnderWay(sent, self._sink.begin_commit())
 
     def settle(self, refused: Sequence[tuple[PlanItem, WriteResult, bytes | None]]) -> None:
         """Tell what the host refused, except for what stands there already just as it should.
@@ -190,18 +217,19 @@ class FileWriter:
         except (Damaged, NotFound):
             return None
 
-    def _in_pack_order(self, items: Sequence[PlanItem]) -> Iterator[PlanItem]:
-        """Yield items so that blobs are asked for as they lie in their packs; packs in the order of the snapshot."""
-        packs: dict[ID, int] = {}
-        places: list[tuple[int, int, int]] = []
-        for index, item in enumerate(items):
-            found = self._repository.blob_place(item.node.content[0]) if item.node.content else None
-            if found is None:
-                places.append((-1, 0, index))
-            else:
-                places.append((packs.setdefault(found.pack, len(packs)), found.blob.offset, index))
-        for _, _, index in sorted(places):
-            yield items[index]
+
+def _in_pack_order(repository: Repository, items: Sequence[PlanItem]) -> Iterator[PlanItem]:
+    """Yield items so that blobs are asked for as they lie in their packs; packs in the order of the snapshot."""
+    packs: dict[ID, int] = {}
+    places: list[tuple[int, int, int]] = []
+    for index, item in enumerate(items):
+        found = repository.blob_place(item.node.content[0]) if item.node.content else None
+        if found is None:
+            places.append((-1, 0, index))
+        else:
+            places.append((packs.setdefault(found.pack, len(packs)), found.blob.offset, index))
+    for _, _, index in sorted(places):
+        yield items[index]
 
 
 def _hash_is_known(item: PlanItem) -> bool:

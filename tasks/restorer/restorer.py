@@ -16,7 +16,7 @@ from tasks.events import Reporter, silent
 from tasks.repository.repository import Repository
 from tasks.restorer import paths
 from tasks.restorer.compare import metadata_differs
-from tasks.restorer.file_writer import FileWriter
+from tasks.restorer.file_writer import FileWriter, ReadAhead
 from tasks.restorer.items import PlanItem, RestorePlan
 from tasks.restorer.result import RestoreResult
 from tasks.restorer.sink import Sink
@@ -38,6 +38,22 @@ class Restorer:
         self._sink = sink
         self._report = report
         self._host = host
+        self._ahead: tuple[RestorePlan, ReadAhead] | None = None
+
+    def begin(self, plan: RestorePlan) -> None:
+        """Begin to read what the plan will write, before it is time for ``apply``; nothing is written.
+
+        Tens of MB are held in memory from then on, so not while something else needs much.
+        """
+        self.close()
+        self._ahead = plan, ReadAhead(self._repository, self._sink, plan.items)
+        self._ahead[1].contents.begin()
+
+    def close(self) -> None:
+        """Give up what was read ahead."""
+        if self._ahead is not None:
+            self._ahead[1].close()
+            self._ahead = None
 
     def apply(self, plan: RestorePlan, *, verify: Verification = "read-back") -> RestoreResult:
         """Do what the plan says and return what became of it; one path that fails does not stop the others.
@@ -55,7 +71,8 @@ class Restorer:
         tally = Tally(plan, self._report, self._host)
         if plan.roots:
             self._sink.allow(plan.digest, plan.roots)
-        run = _Run(self._repository, self._sink, plan, tally)
+        ahead = self._ahead[1] if self._ahead is not None and self._ahead[0] is plan else None
+        run = _Run(self._repository, self._sink, plan, tally, ahead)
         run.leave_alone()
         run.make_folders()
         run.write_files()
@@ -70,11 +87,14 @@ class Restorer:
 class _Run:
     """The steps of one ``apply``, in their order."""
 
-    def __init__(self, repository: Repository, sink: Sink, plan: RestorePlan, tally: Tally) -> None:
+    def __init__(
+        self, repository: Repository, sink: Sink, plan: RestorePlan, tally: Tally, ahead: ReadAhead | None
+    ) -> None:
         self._sink = sink
         self._items = plan.items
         self._tally = tally
         self._writer = FileWriter(repository, sink, tally)
+        self._ahead = ahead
         self._made: set[bytes] = set()
 
     def leave_alone(self) -> None:
@@ -90,13 +110,13 @@ class _Run:
                 self._tally.lost(item, "skipped", "skipped", item.reason)
 
     def make_folders(self) -> None:
-        """Make the missing folders, outer ones first."""
+        """Make the missing folders, outer ones first. They become durable with the first files."""
         wanted = [item for item in self._items if item.node.type == "dir" and item.action == "create"]
         for batch in _batches(wanted):
             ready = [item for item in batch if not self._hindered(item)]
             for item in ready:
                 self._sink.make(item.path, item.node)
-            for item, result in self._results(ready):
+            for item, result in _matched(ready, self._sink.made() if ready else []):
                 if not result.ok:
                     self._tally.refused(item, result)
                     continue
@@ -106,7 +126,8 @@ class _Run:
 
     def write_files(self) -> None:
         """Write the contents of all files that have one of their own."""
-        self._writer.write([item for item in self._items if item.writes_content and not self._hindered(item)])
+        ready = [item for item in self._items if item.writes_content and not self._hindered(item)]
+        self._writer.write(ready, self._ahead)
 
     def make_links(self) -> None:
         """Make symlinks, FIFOs and the further names of files; a name that cannot be linked gets its own copy."""
@@ -162,6 +183,8 @@ class _Run:
 
     def finish_folders(self) -> None:
         """Set the metadata of folders, inner ones first: making something in a folder changes the folder's time."""
+        if self._made and not self._writer.committed:
+            self._sink.commit()
         folders: list[PlanItem] = []
         for item in self._items:
             if item.node.type != "dir" or item.path in self._tally.bad:
@@ -236,11 +259,13 @@ class _Run:
 
     def _results(self, items: Sequence[PlanItem]) -> list[tuple[PlanItem, WriteResult]]:
         """Commit, and return what the host says about each item."""
-        if not items:
-            return []
-        results = {result.path: result for result in self._sink.commit()}
-        silence = "the computer did not mention it"
-        return [(item, results.get(item.path) or WriteResult(item.path, False, "", silence)) for item in items]
+        return _matched(items, self._sink.commit()) if items else []
+
+
+def _matched(items: Sequence[PlanItem], found: Sequence[WriteResult]) -> list[tuple[PlanItem, WriteResult]]:
+    results = {result.path: result for result in found}
+    silence = "the computer did not mention it"
+    return [(item, results.get(item.path) or WriteResult(item.path, False, "", silence)) for item in items]
 
 
 def _seen(expected: Expected | None, now: Expected) -> bool:

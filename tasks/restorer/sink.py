@@ -36,6 +36,9 @@ class Sink(Protocol):
         then it is replaced. Folders come before what is in them.
         """
 
+    def made(self) -> list[WriteResult]:
+        """Return the results of what was made by now, hard links left out; durable it is after the next ``commit``."""
+
     def write_file(
         self,
         path: bytes,

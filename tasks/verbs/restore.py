@@ -6,6 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 from typing import Final, TypeVar
@@ -289,11 +290,15 @@ class _Restore:
                 claim.failed("not confirmed")
                 return RestoreOutcome(name, plan, None, message="nothing was written")
             self._agreed = first = first or plan
-        if plan.writes:
-            before = keep_before_image(repository, self.remote, name, plan, claim, self._begun, now)
-            self._begun = begun_by(repository, before)
-        claim.check()
-        result = Restorer(repository, self.remote.sink(), self.report, host=name).apply(plan)
+        with closing(Restorer(repository, self.remote.sink(), self.report, host=name)) as restorer:
+            if plan.writes:
+                if not any(item.action == "overwrite" for item in plan.items):
+                    # Nothing has to be read from the host, so there is time and memory.
+                    restorer.begin(plan)
+                before = keep_before_image(repository, self.remote, name, plan, claim, self._begun, now)
+                self._begun = begun_by(repository, before)
+            claim.check()
+            result = restorer.apply(plan)
         if first is not plan:
             result = with_first_part(result, first)
         if result.complete:

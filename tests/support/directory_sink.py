@@ -89,6 +89,10 @@ class DirectorySink:
         else:
             self._try(path, lambda: self._make(path, node, expected))
 
+    def made(self) -> list[WriteResult]:
+        results, self._results = self._results, []
+        return results
+
     def write_file(
         self,
         path: bytes,

@@ -127,9 +127,12 @@ class WindowsSink:
         self.there[_key(path)].node.mode = node.mode
         self._results.append(WriteResult(path, True, sha256=hashlib.sha256(data).digest(), read_back=True))
 
-    def commit(self) -> list[WriteResult]:
+    def made(self) -> list[WriteResult]:
         results, self._results = self._results, []
         return results
+
+    def commit(self) -> list[WriteResult]:
+        return self.made()
 
     def begin_commit(self) -> Callable[[], list[WriteResult]]:
         results = self.commit()

@@ -207,6 +207,44 @@ def _with_whole(whole: int, repository: Repository, plan: RestorePlan) -> Restor
         return Restorer(repository, DirectorySink()).apply(plan)
 
 
+def test_what_was_read_ahead_serves_its_plan_and_no_other(repository: Repository, home: Path) -> None:
+    snapshot = save_snapshot(repository, [home])
+    before = fingerprint(home)
+    shutil.rmtree(home)
+    sink = DirectorySink()
+    restorer = Restorer(repository, sink)
+    restorer.begin(plan_of(repository, snapshot))
+    # A folder that cannot be made: what belongs in it is left out of what was read.
+    home.mkdir()
+    plan = plan_of(repository, snapshot)
+    restorer.begin(plan)
+    (home / "Documents").write_text("in the way")
+    result = restorer.apply(plan)
+    assert {one.reason for one in result.problems} == {"conflict", "folder"}
+    (home / "Documents").unlink()
+    restorer.close()
+    result = restorer.apply(plan_of(repository, snapshot))
+    assert result.complete, result.problems
+    assert differences(before, fingerprint(home)) == []
+
+
+def test_folders_without_files_become_durable(repository: Repository, home: Path) -> None:
+    class Counting(DirectorySink):
+        commits = 0
+
+        def commit(self) -> list[WriteResult]:
+            self.commits += 1
+            return super().commit()
+
+    shutil.rmtree(home)
+    (home / "empty" / "too").mkdir(parents=True)
+    snapshot = save_snapshot(repository, [home])
+    shutil.rmtree(home)
+    sink = Counting()
+    assert Restorer(repository, sink).apply(plan_of(repository, snapshot)).complete
+    assert sink.commits == 1
+
+
 class DyingSink(DirectorySink):
     """A host that is switched off after so many bytes; its helper still removes its temporary files, or not."""
 

@@ -219,17 +219,24 @@ def cut_after(
 
 
 class CutSink(DirectorySink):
-    """A host whose link is cut at the commit after so many that went well."""
+    """A host whose link is cut when it is asked for results, after so many times that went well."""
 
-    def __init__(self, commits: int) -> None:
+    def __init__(self, times: int) -> None:
         super().__init__()
-        self.left = commits
+        self.left = times
+
+    def made(self) -> list[WriteResult]:
+        self._cut()
+        return super().made()
 
     def commit(self) -> list[WriteResult]:
+        self._cut()
+        return super().commit()
+
+    def _cut(self) -> None:
         self.left -= 1
         if self.left < 0:
             raise Unreachable("cut")
-        return super().commit()
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])
