@@ -18,6 +18,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import time
 
 #: Content up to this size is sent, in bytes before base64; of a larger file only its hash.
 MAX_CONTENT = 512 * 1024
@@ -224,9 +225,40 @@ def environment():
     runtime = "/run/user/%d" % os.getuid()
     if os.path.isdir(runtime):
         found["XDG_RUNTIME_DIR"] = runtime
+    else:
+        # Without one, dconf would write into the home although it is only asked.
+        found["XDG_RUNTIME_DIR"] = found["XDG_CACHE_HOME"] = scratch()
     if bus():
         found["DBUS_SESSION_BUS_ADDRESS"] = bus()
     return found
+
+
+#: The folder of this run for what programs leave beside what they are asked, once there is one.
+SCRATCH = []
+SCRATCH_PREFIX = "firstbell-person-"
+
+
+def scratch():
+    if not SCRATCH:
+        SCRATCH.append(tempfile.mkdtemp(prefix=SCRATCH_PREFIX))
+    return SCRATCH[0]
+
+
+def tidy():
+    """Remove the folder of this run, and those of runs of this person that were killed more than a day ago."""
+    folder = tempfile.gettempdir()
+    old = []
+    for name in os.listdir(folder):
+        path = os.path.join(folder, name)
+        try:
+            entry = os.lstat(path)
+        except OSError:
+            continue
+        mine = stat.S_ISDIR(entry.st_mode) and entry.st_uid == os.getuid()
+        if name.startswith(SCRATCH_PREFIX) and mine and entry.st_mtime < time.time() - 86400:
+            old.append(path)
+    for path in SCRATCH + old:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def run(argv, data=b"", seconds=20, with_bus=False):
@@ -348,6 +380,14 @@ def main():
     request = json.loads(sys.stdin.buffer.read().decode("utf-8"))
     HOME, USER = request["home"], request["user"]
     os.umask(0o077)
+    try:
+        serve(request)
+    finally:
+        if SCRATCH:
+            tidy()
+
+
+def serve(request):
     for op in request["ops"]:
         call = globals().get("on_" + str(op.get("op")).replace("-", "_"))
         try:

@@ -6,7 +6,9 @@ As root the helper acts as ``nobody``, who is a real account without a home of i
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import pytest
 
@@ -68,6 +70,14 @@ def test_dconf_is_captured_wiped_and_put_back(person: Person) -> None:
     assert again == [first, second]
     # Nothing of it is root's.
     assert {path.stat().st_uid for path in person.home.rglob("*")} == {person.uid}
+
+
+def test_asking_leaves_nothing_in_the_home_nor_elsewhere(person: Person) -> None:
+    before = {path.name for path in Path(tempfile.gettempdir()).glob("firstbell-person-*")}
+    DconfCollector().capture(person.host, person.account, [DconfCapture(kind="dconf", paths=("/org/",))])
+    CommandCollector().capture(person.host, person.account, [CommandCapture(kind="command", argv=("id",))])
+    assert list(person.home.iterdir()) == []
+    assert {path.name for path in Path(tempfile.gettempdir()).glob("firstbell-person-*")} == before
 
 
 def test_dconf_leaves_alone_what_is_not_as_expected_and_resets_what_was_not_there(person: Person) -> None:

@@ -77,6 +77,6 @@ def settings_person() -> Iterator[Person]:
 
     Not in pytest's folder: that is closed to others, and each session of pytest sees to it again.
     """
-    with tempfile.TemporaryDirectory(prefix="firstbell-person-") as folder, helper_host() as remote:
+    with tempfile.TemporaryDirectory(prefix="firstbell-somebody-") as folder, helper_host() as remote:
         Path(folder).chmod(0o711)
         yield Person(Path(folder) / "home", remote.settings())
