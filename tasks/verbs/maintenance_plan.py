@@ -23,6 +23,8 @@ from tasks.policy.plan_preview import HostPreview, PlanPreview
 from tasks.policy.retention import BEFORE_RESTORE
 from tasks.policy.school_calendar import Protected, SchoolDays
 from tasks.policy.school_time import Stretch, days_of, deadline_of, open_stretches, window_of
+from tasks.records.maintenance import load_opening, words
+from tasks.records.store import RecordStore
 from tasks.reports.units import count_of, duration, local_day_time
 from tasks.repository.repository import Repository
 from tasks.repository.snapshot_file import Snapshot
@@ -30,7 +32,7 @@ from tasks.verbs.agreement import seats_of
 from tasks.verbs.calendars import calendar_path, school_days
 from tasks.verbs.context import Context
 from tasks.verbs.newest import OURS, snapshots_of_hosts
-from tasks.verbs.site_repository import repository_backend, repository_place
+from tasks.verbs.site_repository import repository_backend, repository_place, repository_places
 
 #: So many names stand in one sentence.
 _NAMED = 6
@@ -324,8 +326,26 @@ def _others(
         except FirstbellError as error:
             problems.append(_sentence(error))
             continue
-        if both:
-            yield f"The plan '{name}' has {_listed(both)} at the same time. Leave them out in one of both."
+        if both and _is_open(context, other):
+            yield f"The maintenance '{name}' has {_listed(both)} at the same time. Leave them out here."
+        elif both:
+            problems.append(
+                f"The plan '{name}', which was not opened yet, has {_listed(both)} at the same time: only one of both "
+                "can be opened."
+            )
+
+
+def _is_open(context: Context, plan: MaintenancePlan) -> bool:
+    """Return whether a maintenance was opened, and not stopped; also when that cannot be found out."""
+    try:
+        for place in repository_places(context, plan.site):
+            with closing(repository_backend(context, place.location)) as backend:
+                store = RecordStore(backend)
+                if load_opening(store, plan.name) is not None:
+                    return not any(one.saying == "cancel" and not one.host for one in words(store, plan.name))
+    except FirstbellError:
+        return True
+    return False
 
 
 def _sentence(error: FirstbellError) -> str:
