@@ -46,7 +46,7 @@ class Mailer:
         self._server = server
         self._sender = sender
         self._clock = clock
-        self._open: smtplib.SMTP | None = None
+        self._link: smtplib.SMTP | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -58,11 +58,19 @@ class Mailer:
 
     def close(self) -> None:
         """End the connection."""
-        connection, self._open = self._open, None
+        connection, self._link = self._link, None
         if connection is not None:
             with contextlib.suppress(smtplib.SMTPException, OSError):
                 connection.quit()
             connection.close()
+
+    def open(self) -> None:
+        """Call the server, or see that it still answers. Raises ``MailUnavailable`` or ``MailError``."""
+        try:
+            self._connection()
+        except (smtplib.SMTPException, OSError) as error:
+            self._drop()
+            raise self._failure(error) from None
 
     def send(self, letter: Letter) -> None:
         """Hand over one letter; when this returns, the server has taken it.
@@ -118,13 +126,13 @@ class Mailer:
 
     def _connection(self) -> smtplib.SMTP:
         """Return a connection that is alive: the one there is, when it still answers."""
-        if self._open is not None:
+        if self._link is not None:
             with contextlib.suppress(smtplib.SMTPException, OSError):
-                if self._open.noop()[0] == 250:
-                    return self._open
+                if self._link.noop()[0] == 250:
+                    return self._link
             self._drop()
-        self._open = self._connect()
-        return self._open
+        self._link = self._connect()
+        return self._link
 
     def _connect(self) -> smtplib.SMTP:
         server = self._server
@@ -146,11 +154,11 @@ class Mailer:
 
     def _reset(self) -> None:
         with contextlib.suppress(smtplib.SMTPException, OSError):
-            if self._open is not None:
-                self._open.rset()
+            if self._link is not None:
+                self._link.rset()
 
     def _drop(self) -> None:
-        connection, self._open = self._open, None
+        connection, self._link = self._link, None
         if connection is not None:
             connection.close()
 

@@ -24,6 +24,7 @@ def announcement_page(templates: Templates, announcement: Announcement, reader: 
             "start": announcement.start,
             "end": announcement.end,
             "notes": [line for line in announcement.notes.splitlines() if line.strip()],
+            "on_behalf": announcement.on_behalf,
             "answer": _answer(announcement.answer),
         },
     )

@@ -55,6 +55,8 @@ class Announcement:
     end: datetime
     answer: Answer | None
     notes: str = ""
+    #: For whom else the reader decides, by name.
+    on_behalf: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,15 +95,16 @@ class _Writer:
 
 
 def _inline(children: Sequence[Token]) -> Iterator[str]:
-    link = ""
+    link, shown = "", ""
     for token in children:
         if token.type in ("text", "code_inline"):
+            shown += token.content
             yield token.content
         elif token.type in ("softbreak", "hardbreak"):
             yield " " if token.type == "softbreak" else "\n"
         elif token.type == "link_open":
-            link = str(token.attrs.get("href", ""))
-        elif token.type == "link_close":
+            link, shown = str(token.attrs.get("href", "")), ""
+        elif token.type == "link_close" and link != shown:
             yield f" <{link}>"
 
 

@@ -51,7 +51,10 @@ def _saved(page: TeacherPage) -> dict[str, Any]:
         "files": page.files,
         "bytes": page.bytes,
         "problem": page.problem,
-        "folders": page.folders,
+        "folders": [
+            {"key": one.name.lower().replace(" ", "_"), "name": one.name, "files": one.files, "bytes": one.bytes}
+            for one in page.folders
+        ],
         "open": [_group(group, page.home) for group in page.open_skips],
         "left_out": [_group(group, page.home) for group in left_out],
         "left_out_by_reason": [_group(group, page.home) for group in _by_reason(left_out)],

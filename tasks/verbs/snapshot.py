@@ -243,7 +243,7 @@ def _run(
     opened = _opened(repository)
     paths = tuple(root.decode("utf-8", "surrogateescape") for root in roots)
     parent = select_parent(opened.snapshots(), host.name, paths)
-    tally = _Tally(people, report)
+    tally = PersonTally(people, report)
     archiver = Archiver(opened.repository, source, tally)
     result = archiver.snapshot(plan, parent=parent, now=now)
     tally.take_skips(result.skips)
@@ -336,7 +336,7 @@ def _text(path: bytes) -> str:
     return path.decode("utf-8", "surrogateescape")
 
 
-class _Tally:
+class PersonTally:
     """Counts what is saved for each person, and passes the events on."""
 
     def __init__(self, people: list[Person], report: Reporter) -> None:

@@ -88,6 +88,7 @@ PARTLY_BACK = replace(
         Missing("kept-newer", 4, (HOME + b"/Desktop/plan.odt",)),
     ),
 )
+WAITS = CameBack("lab3-08", "waits", None)
 OVERDUE = (
     Overdue("office-02", "Office", at(19, 1, month=6), 13, ("m.okafor",)),
     Overdue("lab1-03", "Lab 1", None, None, ("j.doe", "a.ito"), at(1, 2)),
@@ -125,9 +126,7 @@ LEDGER = Ledger(
 ATTENTION = Attention(
     "New Windows in lab 3",
     (
-        NeedsSomebody(
-            "lab3-07", "Lab 3", at(9, 21, 5), "It has not come back after it was set up anew.", "Go and look."
-        ),
+        NeedsSomebody("lab3-07", "Lab 3", at(9, 21, 5), "It did not come back.", "Go and look."),
         NeedsSomebody("lib-1", "", at(9, 20), "Another computer answers under its name.", "Compare the serial number."),
     ),
 )
