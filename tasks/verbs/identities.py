@@ -46,23 +46,23 @@ def read_identities(context: Context, host: Host) -> tuple[AcceptedIdentity, ...
         if not has_identities(RecordStore(backend), host.name):
             return ()
         # Opening it takes a moment, for which there is rarely a reason.
-        return identities(RecordStore(backend), _opened(context, host, backend), host.name)
+        with _opened(context, host, backend) as repository:
+            return identities(RecordStore(backend), repository, host.name)
 
 
 def write_identity(context: Context, host: Host, accepted: AcceptedIdentity) -> None:
     """Write down by what a host is known from now on. Raises ``FileExistsError`` as ``add_identity`` does."""
-    with _backend(context, host) as backend:
-        add_identity(RecordStore(backend), _opened(context, host, backend), accepted)
+    with _backend(context, host) as backend, _opened(context, host, backend) as repository:
+        add_identity(RecordStore(backend), repository, accepted)
 
 
 def _backend(context: Context, host: Host) -> AbstractContextManager[Backend]:
     return closing(repository_backend(context, repository_place(context, host.site, host=host.name).location))
 
 
-def _opened(context: Context, host: Host, backend: Backend) -> Repository:
-    """Return the repository for its key only; the backend is closed by whoever opened it."""
+def _opened(context: Context, host: Host, backend: Backend) -> AbstractContextManager[Repository]:
     password = context.secret(repository_place(context, host.site, host=host.name).password)
-    return Repository.open(backend, password.get_secret_value())
+    return closing(Repository.open(backend, password.get_secret_value()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -103,6 +105,13 @@ def logins(computer: ClassroomComputer) -> int:
     return computer.sshd.log.count("Accepted publickey")
 
 
+def wait_until(holds: Callable[[], bool], timeout: float = 5.0) -> None:
+    deadline = time.monotonic() + timeout
+    while not holds():
+        assert time.monotonic() < deadline
+        threading.Event().wait(0.02)
+
+
 def test_off_and_still_running_is_not_back(school: School) -> None:
     worker, record = school.worker(), school.record()
     assert look(worker, record) == Returned(record.identity, school.computer.serial, fresh=False)
@@ -139,7 +148,7 @@ def test_another_computer_under_its_name_is_left_at_once(school: School) -> None
     with pytest.raises(IdentityRefused, match="serial number is another one") as caught:
         accept(worker, record)
     assert f"accept-identity {HOST} --fingerprint {school.computer.fingerprint}" in caught.value.hint
-    assert not school.computer.sshd.sessions()
+    wait_until(lambda: not school.computer.sshd.sessions())
     assert not (school.folder / "repository/records/host-identity").exists()
 
 
