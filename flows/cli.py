@@ -27,6 +27,7 @@ from flows.commands import (
     maintain,
     maintenance,
     pending,
+    people,
     restore,
     school_calendar,
     snapshot,
@@ -69,6 +70,7 @@ def build_parser() -> argparse.ArgumentParser:
         school_calendar,
         catalog,
         maintenance,
+        people,
         maintain,
     ):
         module.add(verbs, common)

@@ -23,6 +23,13 @@ def who_agrees(context: Context, site: str, plan: MaintenancePlan | None) -> App
     return approvals
 
 
+def must_agree(context: Context, site: str, plan: MaintenancePlan | None) -> bool:
+    """Return whether anybody has to agree: where no plan asks, only when the gate does."""
+    if plan is None:
+        return context.config.gate_for(site).approval == "required"
+    return who_agrees(context, site, plan).by != "none"
+
+
 def seats_of(context: Context, host: Host, plan: MaintenancePlan | None) -> tuple[Seat, ...]:
     """Return who must agree to a computer being wiped. Raises ``ConfigError`` when ``people.yaml`` is wrong."""
     approvals = who_agrees(context, host.site, plan)
@@ -56,8 +63,7 @@ def with_people(
     context: Context, facts: GateFacts, host: Host, plan: MaintenancePlan | None, ledger: SiteLines, now: datetime
 ) -> GateFacts:
     """Return the facts with what people said. What cannot be known becomes a problem, and holds."""
-    needed = plan is not None and who_agrees(context, host.site, plan).by != "none"
-    asked = needed or context.config.gate_for(host.site).approval == "required"
+    asked = must_agree(context, host.site, plan)
     try:
         if asked:
             found = standing_by(context, host, plan, ledger, now)
@@ -72,7 +78,7 @@ def with_people(
         facts,
         holds=found.stops,
         plan=plan.name if plan is not None else "",
-        plan_needs_approval=needed,
+        plan_needs_approval=plan is not None and asked,
         approval=approval,
         missing=found.missing,
         override_until=found.override_until,

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, Literal
+from zoneinfo import ZoneInfo
 
 from configs.errors import ConfigError, FirstbellError
 from configs.people import Person
@@ -17,6 +18,7 @@ from tasks.answers import Asked, Guessed, HandedOut, Purpose
 from tasks.errors import AnswerRefused
 from tasks.policy.approval import belongs
 from tasks.policy.gate import CLOCK_TOLERANCE
+from tasks.policy.school_time import aware
 from tasks.records.code_book import Code, CodeBook
 from tasks.records.codes import (
     REMEMBERED,
@@ -32,9 +34,10 @@ from tasks.records.codes import (
 from tasks.records.decisions import event_of, lines_of
 from tasks.records.ledger import Build, Ledger, LedgerState
 from tasks.records.store import RecordStore
+from tasks.reports.units import local_day_time
 from tasks.repository.owner import host_name, user_name
 from tasks.verbs.context import Context
-from tasks.verbs.maintenance_plan import people_of
+from tasks.verbs.maintenance_plan import people_of, zone_of
 from tasks.verbs.site_ledger import open_ledger
 
 _LAST_DAY: Final = timedelta(days=1)
@@ -70,18 +73,23 @@ class Presented:
     state: LedgerState
     code: Code
     site: str
+    zone: ZoneInfo
 
     def fresh(self, state: LedgerState, now: datetime) -> Code:
         """Return the code as the ledger has it now. Raises ``AnswerRefused`` when it is no longer good."""
         found = book_of(state).codes.get(self.code.nonce)
         if found is None:
             raise AnswerRefused("this code is not known any more", hint=_NEW)
-        check_good(found, now)
+        check_good(found, now, self.zone)
         return found
 
     def append(self, build: Build, now: datetime) -> None:
         """Append the line that uses the code up."""
         _, self.state = self.ledger.append(build, now=now, state=self.state)
+
+    def moment(self, until: datetime) -> datetime:
+        """Return an aware moment; a time without a zone is one of the school's clock, and the later where it is two."""
+        return until if until.tzinfo is not None else aware(until, self.zone, opens=True)
 
     @property
     def number(self) -> int:
@@ -97,17 +105,17 @@ class Presented:
         return invitation_of(self.ledger, live)
 
 
-def check_good(code: Code, now: datetime) -> None:
+def check_good(code: Code, now: datetime, zone: ZoneInfo) -> None:
     """Raise ``AnswerRefused`` when a code is used, replaced, over, or of the future."""
     if code.used is not None:
         raise AnswerRefused(
-            f"this code was used already, {code.used.at:%Y-%m-%d %H:%M} UTC",
+            f"this code was used already, on {local_day_time(code.used.at, zone)}",
             hint="Each code is good once. The next one was shown then; else ask IT for it.",
         )
     if code.replaced:
         raise AnswerRefused("there is a newer code in place of this one", hint="Use the newest letter.")
     if code.asked.until <= now:
-        raise AnswerRefused(f"this code was good until {code.asked.until:%Y-%m-%d %H:%M} UTC", hint=_NEW)
+        raise AnswerRefused(f"this code was good until {local_day_time(code.asked.until, zone)}", hint=_NEW)
     if code.asked.at > now + CLOCK_TOLERANCE:
         raise AnswerRefused(
             "this code was given out in the future: a clock is wrong", hint="IT must set the clocks of the workers."
@@ -131,9 +139,10 @@ def open_by_code(
             state = ledger.read()
             found = proven(ledger, state, where.site, code)
             if found is not None:
-                check_good(found, now)
+                zone = zone_of(context, where.site)
+                check_good(found, now, zone)
                 _check_purpose(found, purpose)
-                yield Presented(ledger, state, found, where.site)
+                yield Presented(ledger, state, found, where.site, zone)
                 return
     _count_wrong(context, where.site, now, sleep)
     raise AnswerRefused(

@@ -12,7 +12,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 from configs.errors import InventoryError
 from configs.maintenance import MaintenancePlan
@@ -25,10 +24,11 @@ from tasks.records.decisions import event_of
 from tasks.records.issued import issued
 from tasks.records.ledger import LedgerState
 from tasks.records.store import RecordStore
+from tasks.reports.units import local_day_time
 from tasks.verbs.agreement import seats_of, standing_by, subject_of
 from tasks.verbs.codes import Invitation, Presented, give_out, open_by_code, unused_nonce
 from tasks.verbs.context import Context
-from tasks.verbs.maintenance_plan import people_of
+from tasks.verbs.maintenance_plan import people_of, zone_of
 from tasks.verbs.site_ledger import SiteLines, ledger_location, lines_for_gate, open_ledger, understood
 from tasks.verbs.site_repository import repository_backend, repository_place
 
@@ -71,7 +71,7 @@ def invite(
     if not who:
         return ()
     if plan is not None:
-        zone = ZoneInfo(context.config.site(site).time_zone)
+        zone = zone_of(context, site)
         until, agree_by = window_of(plan, zone).end, deadline_of(plan, zone)
     else:
         until = agree_by = (now + timedelta(days=context.config.approval.valid_days)).replace(microsecond=0)
@@ -107,7 +107,8 @@ def decide(
 ) -> Answer:
     """Write down what somebody decided with their code, on all computers that it is for or some of them.
 
-    ``until`` (aware) is when to ask again, for a deferral. ``plan``, when named, must be the one that the code is for.
+    ``until`` is when to ask again, for a deferral; without a zone it is by the school's clock. ``plan``, when named,
+    must be the one that the code is for.
     The code is spent, and the answer holds the next one. Raises ``AnswerRefused``: then nothing was decided.
     """
     now = now or datetime.now(UTC)
@@ -115,6 +116,7 @@ def decide(
     reason = checked_reason(reason)
     with open_by_code(context, code, purpose="answer", now=now, site=site, sleep=sleep) as shown:
         chosen = _chosen(context, shown, hosts, plan)
+        until = shown.moment(until) if until is not None else None
         if decision is Decision.DEFER and until is None:
             raise AnswerRefused("until when? A deferral needs a day", hint="Name the day to be asked again.")
         if until is not None and (decision is not Decision.DEFER or until <= now):
@@ -125,7 +127,7 @@ def decide(
             asked = live.asked
             if decision is not Decision.REFUSE and asked.agree_by <= now:
                 raise AnswerRefused(
-                    f"it could be agreed to until {asked.agree_by:%Y-%m-%d %H:%M} UTC",
+                    f"it could be agreed to until {local_day_time(asked.agree_by, shown.zone)}",
                     hint="That is over. You can still refuse; and whatever nobody agreed to is not wiped.",
                 )
             ends = until if decision is Decision.DEFER and until is not None else asked.until

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 from configs.errors import InventoryError
 from configs.maintenance import MaintenancePlan
@@ -19,7 +18,7 @@ from tasks.policy.approval import live_holds
 from tasks.policy.school_time import window_of
 from tasks.records.decisions import event_of
 from tasks.records.ledger import LedgerState
-from tasks.verbs.agreement import standing_by
+from tasks.verbs.agreement import must_agree, standing_by
 from tasks.verbs.codes import (
     Invitation,
     Presented,
@@ -29,6 +28,7 @@ from tasks.verbs.codes import (
 )
 from tasks.verbs.context import Context
 from tasks.verbs.decisions import checked_reason, read_ledger
+from tasks.verbs.maintenance_plan import zone_of
 from tasks.verbs.site_ledger import understood
 
 #: An override without a plan is good for so long.
@@ -58,16 +58,18 @@ def place_hold(
     now: datetime | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Placed:
-    """Keep a computer, the computers of a room or those of a school from being wiped until a moment (aware).
+    """Keep a computer, the computers of a room or those of a school from being wiped until a moment.
 
+    Without a zone the moment is one of the school's clock.
     ``target`` is the name of the computer, the group or the school. The code is the person's own, who must have the
     role ``educator``. Raises ``AnswerRefused``: then nothing was placed.
     """
     now = now or datetime.now(UTC)
     reason = _needed(reason)
-    if until <= now:
-        raise AnswerRefused("a hold ends on a day that is still to come", hint="Name a later day.")
     with open_by_code(context, code, purpose="own", now=now, site=site, sleep=sleep) as shown:
+        until = shown.moment(until)
+        if until <= now:
+            raise AnswerRefused("a hold ends on a day that is still to come", hint="Name a later day.")
         _check_role(context, shown, "educator")
         hosts, target = _computers(context, shown.site, scope, target)
 
@@ -158,10 +160,11 @@ def override(
     (site,) = sites
     if len(codes) != 2:
         raise AnswerRefused("an override needs the codes of two people", hint="Each enters their own.")
-    zone = ZoneInfo(context.config.site(site).time_zone)
+    zone = zone_of(context, site)
     until = window_of(plan, zone).end if plan is not None else (now + _OVERRIDE).replace(microsecond=0)
     if until <= now:
         raise AnswerRefused("the window of the plan is over", hint="Make a new plan.")
+    asked = must_agree(context, site, plan)
     told: list[str] = []
     with (
         open_by_code(context, codes[0], purpose="own", now=now, site=site, sleep=sleep) as first,
@@ -174,8 +177,12 @@ def override(
             ledger = understood(state)
             standings = [standing_by(context, host, plan, ledger, now) for host in found]
             against = sorted({seq for one in standings for seq in one.against})
-            silent = sorted({key for one in standings for key in one.silent})
-            told[:] = dict.fromkeys(text for one in standings for text in (*(x.text for x in one.stops), *one.missing))
+            # Nobody is silent who does not have to agree.
+            silent = sorted({key for one in standings for key in one.silent if asked})
+            texts = (
+                text for one in standings for text in (*(x.text for x in one.stops), *(one.missing if asked else ()))
+            )
+            told[:] = dict.fromkeys(texts)
             if not against and not silent:
                 raise AnswerRefused("nothing stands against it", hint="No override is needed.")
             following = unused_nonce(state)

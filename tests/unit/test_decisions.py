@@ -445,6 +445,8 @@ def test_two_people_go_past_what_stands_and_nothing_later(site: PeopleSite) -> N
 
 
 def test_an_override_without_a_plan_ends_after_a_week(site: PeopleSite) -> None:
+    site.config["gate"]["approval"] = "required"
+    site.write()
     context = site.context()
     hold(context, own(context, "e.exam").code, "host", HOST, NOW + timedelta(days=60))
     two(context, "deputy", "head")

@@ -1,0 +1,434 @@
+"""``firstbell approve``, ``defer``, ``refuse``, ``hold``, ``override``, ``codes`` and ``ledger``: what people decide.
+
+A code is never an argument: those of a running program can be read by everybody on the computer, and stay in the
+history of the shell, also when the code was not used up after all. It is asked for, or read from a file or a pipe.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from flows.commands.selection import load_context
+
+if TYPE_CHECKING:
+    from configs.maintenance import MaintenancePlan
+    from tasks.verbs.codes import Invitation
+    from tasks.verbs.context import Context
+    from tasks.verbs.holds import Placed
+
+_DECISIONS: Final = {
+    "approve": "agree that computers are wiped, with a code",
+    "defer": "put it off until a day, with a code; then you are asked again",
+    "refuse": "say no to computers being wiped, with a code",
+}
+#: No file with a code is longer, in characters.
+_LONGEST: Final = 4096
+
+
+def add(verbs: Any, common: argparse.ArgumentParser) -> None:
+    """Declare the verbs."""
+    for verb, text in _DECISIONS.items():
+        parser = verbs.add_parser(
+            verb, parents=[common], help=text, description=f"{text.capitalize()}. You are asked for the code."
+        )
+        _add_code(parser)
+        parser.add_argument("--computer", action="append", metavar="NAME", help="only this one of those it is for")
+        parser.add_argument("--plan", default="", help="refuse the code when it is for another plan")
+        parser.add_argument("--reason", default="", help="why, in a few words")
+        if verb == "defer":
+            _add_until(parser)
+        parser.set_defaults(run=run_decide, decision=verb)
+    _add_hold(verbs, common)
+    override = verbs.add_parser(
+        "override",
+        parents=[common],
+        help="two people go past a refusal or a hold",
+        description="Two people with the role 'override' go past what stands against wiping these computers. You are "
+        "asked for the code of each.",
+    )
+    override.add_argument("computers", nargs="+", metavar="COMPUTER")
+    override.add_argument("--plan", default="", help="in which plan; left out: for a week, without one")
+    override.add_argument("--reason", required=True, help="why; it stands in the ledger for good")
+    _add_code(override)
+    override.set_defaults(run=run_override)
+    _add_codes(verbs, common)
+    ledger = verbs.add_parser(
+        "ledger", parents=[common], help="show what people were asked, answered, held and overrode"
+    )
+    ledger.add_argument("--site", help="the school; left out: every one")
+    ledger.add_argument("--verify", action="store_true", help="read every line again and check that none is missing")
+    ledger.set_defaults(run=run_ledger)
+
+
+def _add_hold(verbs: Any, common: argparse.ArgumentParser) -> None:
+    hold = verbs.add_parser("hold", parents=[common], help="keep computers from being wiped: place, lift, list")
+    actions = hold.add_subparsers(dest="action", metavar="ACTION", required=True)
+    place = actions.add_parser("place", parents=[common], help="keep computers as they are until a day")
+    what = place.add_mutually_exclusive_group(required=True)
+    what.add_argument("--computer", metavar="NAME")
+    what.add_argument("--room", metavar="GROUP", help="every computer of a room, or another group of the inventory")
+    what.add_argument("--school", metavar="SITE", help="every computer of the school")
+    _add_until(place)
+    place.add_argument("--reason", required=True, help="why; IT reads it")
+    _add_code(place)
+    place.set_defaults(run=run_place)
+    lift = actions.add_parser("lift", parents=[common], help="take a hold of your own back")
+    lift.add_argument("hold", type=int, metavar="NUMBER", help="its number: firstbell hold list")
+    lift.add_argument("--reason", default="")
+    _add_code(lift)
+    lift.set_defaults(run=run_lift)
+    listed = actions.add_parser("list", parents=[common], help="show the holds that stand")
+    listed.add_argument("--site", help="the school; left out: every one")
+    listed.set_defaults(run=run_list)
+
+
+def _add_codes(verbs: Any, common: argparse.ArgumentParser) -> None:
+    codes = verbs.add_parser("codes", parents=[common], help="codes that people decide with: send, print, keygen")
+    actions = codes.add_subparsers(dest="action", metavar="ACTION", required=True)
+    for action, text in (
+        ("send", "mail people their codes"),
+        ("print", "show codes, to be handed over in person; the ledger says that you did"),
+    ):
+        parser = actions.add_parser(
+            action,
+            parents=[common],
+            help=text,
+            description=f"{text[0].upper()}{text[1:]}. With --plan or COMPUTER: the codes to answer for computers; "
+            "with --own: a person's own code, for holds and overrides.",
+        )
+        parser.add_argument("computers", nargs="*", metavar="COMPUTER", help="computers that no plan is about")
+        parser.add_argument("--plan", default="", help="everybody who must agree to this plan")
+        parser.add_argument("--own", action="store_true", help="the own code of --person, at --site")
+        parser.add_argument("--person", action="append", metavar="KEY", help="only them, as in people.yaml")
+        parser.add_argument("--site", default="", help="the school, with --own")
+        parser.set_defaults(run=run_codes)
+    keygen = actions.add_parser("keygen", parents=[common], help="make the key that codes are signed with")
+    keygen.add_argument("file", type=Path, metavar="FILE")
+    keygen.set_defaults(run=run_keygen)
+
+
+def _add_code(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--code-file",
+        action="append",
+        metavar="FILE",
+        help="file with the code ('-': standard input), instead of being asked; for two codes, give it twice",
+    )
+
+
+def _add_until(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--until",
+        required=True,
+        type=_moment,
+        metavar="DAY",
+        help="the day from which on it may be again, such as 2026-09-03, or '2026-09-03 12:00', by the school's clock",
+    )
+
+
+def run_decide(arguments: argparse.Namespace) -> int:
+    """Take an answer."""
+    from tasks.answers import Decision
+    from tasks.reports.units import local_day_time
+    from tasks.verbs.decisions import decide
+    from tasks.verbs.maintenance_plan import zone_of
+
+    context = load_context(arguments)
+    (code,) = _codes(arguments.code_file, ["Your code: "])
+    answer = decide(
+        context,
+        code=code,
+        decision=arguments.decision,
+        until=getattr(arguments, "until", None),
+        reason=arguments.reason,
+        hosts=arguments.computer,
+        plan=arguments.plan,
+    )
+    if arguments.json:
+        document = {
+            "type": "answer",
+            "person": answer.person,
+            "plan": answer.plan,
+            "hosts": list(answer.hosts),
+            "decision": answer.decision.value,
+            "until": answer.until.isoformat(),
+            "next_code": answer.following.code,
+            "cleared": list(answer.cleared),
+        }
+        sys.stdout.write(json.dumps(document) + "\n")
+        return 0
+    zone = zone_of(context, answer.site)
+    hosts = ", ".join(answer.hosts)
+    told = {
+        Decision.APPROVE: f"{answer.name} agreed: {hosts}",
+        Decision.DEFER: f"{answer.name} put it off until {local_day_time(answer.until, zone)}: {hosts}",
+        Decision.REFUSE: f"{answer.name} refused: {hosts} will not be wiped",
+    }[answer.decision]
+    sys.stdout.write(f"{told}\n")
+    if answer.cleared:
+        sys.stdout.write(f"WARNING: {', '.join(answer.cleared)} may be wiped at this very moment. Call IT now.\n")
+    sys.stdout.write("This code is used up. To change your mind, use this one:\n")
+    _show([answer.following], context)
+    return 0
+
+
+def run_place(arguments: argparse.Namespace) -> int:
+    """Place a hold."""
+    from tasks.verbs.holds import place_hold
+
+    context = load_context(arguments)
+    (code,) = _codes(arguments.code_file, ["Your own code: "])
+    scope, target = (
+        ("host", arguments.computer)
+        if arguments.computer
+        else ("group", arguments.room)
+        if arguments.room
+        else ("site", arguments.school)
+    )
+    placed = place_hold(
+        context,
+        code=code,
+        scope=scope,  # type: ignore[arg-type]
+        target=target,
+        until=arguments.until,
+        reason=arguments.reason,
+        site=arguments.school or "",
+    )
+    return _placed(arguments, context, "hold", placed, f"hold {placed.number} stands")
+
+
+def run_lift(arguments: argparse.Namespace) -> int:
+    """Lift a hold."""
+    from tasks.verbs.holds import lift_hold
+
+    context = load_context(arguments)
+    (code,) = _codes(arguments.code_file, ["Your own code: "])
+    lifted = lift_hold(context, code=code, hold=arguments.hold, reason=arguments.reason)
+    return _placed(arguments, context, "lifted", lifted, f"hold {arguments.hold} is lifted")
+
+
+def run_override(arguments: argparse.Namespace) -> int:
+    """Go past what stands against it."""
+    from tasks.verbs.holds import override
+
+    context = load_context(arguments)
+    codes = _codes(arguments.code_file, ["Own code of the first person: ", "Own code of the second person: "])
+    placed = override(
+        context,
+        codes=codes,
+        hosts=arguments.computers,
+        reason=arguments.reason,
+        plan=_plan(context, arguments.plan),
+    )
+    past = "".join(f"\n    {text}" for text in placed.past)
+    return _placed(arguments, context, "override", placed, f"override, line {placed.number} of the ledger. Past:{past}")
+
+
+def run_list(arguments: argparse.Namespace) -> int:
+    """List the holds that stand."""
+    from tasks.reports.display import show_text
+    from tasks.reports.ledger_text import ledger_row
+    from tasks.verbs.holds import list_holds
+    from tasks.verbs.maintenance_plan import zone_of
+
+    context = load_context(arguments)
+    for site in _sites(context, arguments.site):
+        for one in list_holds(context, site):
+            if arguments.json:
+                document = {
+                    "type": "hold",
+                    "site": site,
+                    "hold": one.seq,
+                    "by": one.person,
+                    "scope": one.scope,
+                    "target": one.target,
+                    "hosts": list(one.hosts),
+                    "until": one.until.isoformat(),
+                    "reason": one.reason,
+                }
+                sys.stdout.write(json.dumps(document) + "\n")
+            else:
+                number, _, who, what = ledger_row(one, zone_of(context, site))
+                sys.stdout.write(f"{number:>5}  {site}  {show_text(who)} {show_text(what)}\n")
+    return 0
+
+
+def run_ledger(arguments: argparse.Namespace) -> int:
+    """Show the ledger; 1 when something of it cannot be believed."""
+    from tasks.records.decisions import event_of
+    from tasks.reports.display import show_text
+    from tasks.reports.ledger_text import ledger_row
+    from tasks.verbs.decisions import read_ledger
+    from tasks.verbs.maintenance_plan import zone_of
+
+    context = load_context(arguments)
+    wrong = False
+    for site in _sites(context, arguments.site):
+        found = read_ledger(context, site, everything=arguments.verify)
+        zone = zone_of(context, site)
+        wrong |= bool(found.problems)
+        if arguments.json:
+            for line in found.lines:
+                event, data = event_of(line)
+                document = {"type": "ledger", "site": site, "line": line.seq, "at": line.at.isoformat(), "event": event}
+                sys.stdout.write(json.dumps({**document, **data}) + "\n")
+            check = {"type": "ledger-check", "site": site, "lines": len(found.lines), "problems": list(found.problems)}
+            sys.stdout.write(json.dumps(check) + "\n")
+            continue
+        sys.stdout.write(f"{site}\n")
+        for line in found.lines:
+            number, at, who, what = ledger_row(line, zone)
+            sys.stdout.write(f"{number:>5}  {at}  {show_text(who)}: {show_text(what)}\n")
+        for problem in found.problems:
+            sys.stdout.write(f"  NOT TO BE BELIEVED: {show_text(problem)}\n")
+        if arguments.verify and not found.problems:
+            sys.stdout.write(f"  {len(found.lines)} lines, none changed, none missing\n")
+    return 1 if wrong else 0
+
+
+def run_codes(arguments: argparse.Namespace) -> int:
+    """Print or mail codes."""
+    from datetime import UTC
+
+    from configs.errors import ConfigError
+    from tasks.verbs.codes import note_handed_out
+
+    context = load_context(arguments)
+    found = _wanted(context, arguments)
+    if not found:
+        raise ConfigError(
+            "nobody is to be asked for that", hint="See 'teachers' in the inventory and the accounts in people.yaml."
+        )
+    if arguments.action == "print":
+        note_handed_out(context, found, "printed", now=datetime.now(UTC))
+        if arguments.json:
+            for one in found:
+                sys.stdout.write(json.dumps(_invitation_json(one)) + "\n")
+        else:
+            _show(found, context)
+        return 0
+    from tasks.verbs.code_letters import mail_codes
+
+    sent = mail_codes(context, found)
+    for name, problem in sent:
+        sys.stdout.write(f"{name}: {problem or 'sent'}\n")
+    return 1 if any(problem for _, problem in sent) else 0
+
+
+def run_keygen(arguments: argparse.Namespace) -> int:
+    """Make a key for codes."""
+    from tasks.verbs.codes import new_code_key
+
+    new_code_key(arguments.file)
+    sys.stdout.write(f"made a key; keep it secret: approval.code_key: file:{arguments.file.absolute()}\n")
+    return 0
+
+
+def _wanted(context: Context, arguments: argparse.Namespace) -> list[Invitation]:
+    from configs.errors import ConfigError
+    from tasks.verbs.codes import own_code
+    from tasks.verbs.decisions import invite
+    from tasks.verbs.maintenance_plan import plan_hosts
+
+    if arguments.own:
+        if not (arguments.person and arguments.site) or arguments.computers or arguments.plan:
+            raise ConfigError("whose own code, and of which school?", hint="codes print --own --person KEY --site SITE")
+        return [own_code(context, arguments.site, key) for key in arguments.person]
+    if bool(arguments.plan) == bool(arguments.computers):
+        raise ConfigError("codes for what?", hint="Name a --plan, or computers, or --own.")
+    plan = _plan(context, arguments.plan)
+    hosts = list(plan_hosts(context, plan)) if plan is not None else [context.host(one) for one in arguments.computers]
+    found = invite(context, plan, hosts)
+    return [one for one in found if not arguments.person or one.person in arguments.person]
+
+
+def _plan(context: Context, name: str) -> MaintenancePlan | None:
+    from tasks.verbs.maintenance_plan import plan_of
+
+    return plan_of(context, name) if name else None
+
+
+def _sites(context: Context, site: str | None) -> Sequence[str]:
+    return (site,) if site else context.inventory.sites()
+
+
+def _codes(files: Sequence[str] | None, prompts: Sequence[str]) -> list[str]:
+    """Return one code for each prompt: from the files, from a pipe, or asked for on a terminal."""
+    from configs.errors import ConfigError
+
+    if files is None:
+        return [_asked(prompt) for prompt in prompts]
+    if len(files) != len(prompts):
+        raise ConfigError(f"{len(prompts)} codes are needed", hint="Give --code-file once for each.")
+    try:
+        return [
+            sys.stdin.readline(_LONGEST) if file == "-" else Path(file).expanduser().read_text()[:_LONGEST]
+            for file in files
+        ]
+    except (OSError, UnicodeDecodeError):
+        raise ConfigError("a file with a code cannot be read", hint="Check its name and permissions.") from None
+
+
+def _asked(prompt: str) -> str:
+    # Shown while it is typed: nobody types twenty characters blindly, and it is used up a moment later.
+    if sys.stdin.isatty():
+        sys.stderr.write(prompt)
+        sys.stderr.flush()
+    return sys.stdin.readline(_LONGEST)
+
+
+def _moment(text: str) -> datetime:
+    for form in ("%Y-%m-%d", "%Y-%m-%d %H:%M"):
+        try:
+            return datetime.strptime(text.strip(), form)  # noqa: DTZ007 - the school's clock is added by the verb
+        except ValueError:
+            continue
+    raise argparse.ArgumentTypeError(f"'{text}' is no day; write for example 2026-09-03")
+
+
+def _placed(arguments: argparse.Namespace, context: Context, kind: str, placed: Placed, told: str) -> int:
+    if arguments.json:
+        document = {
+            "type": kind,
+            "line": placed.number,
+            "until": placed.until.isoformat() if placed.until is not None else None,
+            "past": list(placed.past),
+            "next_codes": {one.person: one.code for one in placed.following},
+        }
+        sys.stdout.write(json.dumps(document) + "\n")
+        return 0
+    sys.stdout.write(f"{told}\nThe code is used up. The next one:\n")
+    _show(placed.following, context)
+    return 0
+
+
+def _show(invitations: Iterable[Invitation], context: Context) -> None:
+    from tasks.reports.display import show_text
+    from tasks.reports.units import local_day_time
+    from tasks.verbs.maintenance_plan import zone_of
+
+    for one in invitations:
+        until = local_day_time(one.until, zone_of(context, one.site))
+        what = f"{one.plan + ': ' if one.plan else ''}{', '.join(one.hosts)}" if one.hosts else "holds and overrides"
+        sys.stdout.write(f"    {one.code}  {show_text(one.name)}, good once until {until}; for {what}\n")
+
+
+def _invitation_json(one: Invitation) -> dict[str, Any]:
+    return {
+        "type": "code",
+        "site": one.site,
+        "person": one.person,
+        "name": one.name,
+        "code": one.code,
+        "plan": one.plan,
+        "hosts": list(one.hosts),
+        "on_behalf": list(one.on_behalf),
+        "until": one.until.isoformat(),
+        "agree_by": one.agree_by.isoformat(),
+    }
