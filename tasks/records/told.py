@@ -95,6 +95,12 @@ def begin_letter(
     return attempt
 
 
+def letter_stands(store: RecordStore, digest: str) -> Stands | None:
+    """Return how a letter stands, None when it is to be written; nothing is begun by asking."""
+    folder = f"{TOLD}/{digest}/"
+    return _standing(store, folder, _attempts(store, folder), None)
+
+
 def _standing(
     store: RecordStore, folder: str, attempts: Mapping[int, set[str]], again_after: timedelta | None
 ) -> Stands | None:

@@ -21,7 +21,7 @@ from tasks.events import Reporter, Warned, silent
 from tasks.mail.letter import Letter, Sender
 from tasks.mail.smtp import Mailer, MailServer
 from tasks.records.store import RecordStore
-from tasks.records.told import Attempt, begin_letter, letter_digest
+from tasks.records.told import Attempt, begin_letter, letter_digest, letter_stands
 from tasks.reports.html_page import html_page
 from tasks.reports.maintenance_model import Reader
 from tasks.reports.plain_text import plain_line, plain_text
@@ -115,6 +115,15 @@ class Post:
             if role in one.roles and _belongs(one, self.site)
         ]
 
+    def is_settled(self, to: Addressee, kind: str, about: Sequence[str]) -> bool:
+        """Return whether there is nothing to send: it was sent, or cannot be. Spares making a page for nothing."""
+        if self._mailer is None or not to.address:
+            return True
+        return letter_stands(self._store, self._digest(to, kind, about)) is not None
+
+    def _digest(self, to: Addressee, kind: str, about: Sequence[str]) -> str:
+        return letter_digest(self.site, kind, *about, to.key, to.address.casefold())
+
     def send(
         self,
         to: Addressee,
@@ -138,7 +147,7 @@ class Post:
             return self._told(to, kind, "no-address", page)
         if self._down:
             return self._told(to, kind, "later", page)
-        digest = letter_digest(self.site, kind, *about, to.key, to.address.casefold())
+        digest = self._digest(to, kind, about)
         data = {"site": self.site, "about": kind, "of": list(about), "person": to.key}
         found = begin_letter(self._store, digest, data, again_after=again_after)
         if not isinstance(found, Attempt):

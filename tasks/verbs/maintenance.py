@@ -25,7 +25,7 @@ from tasks.records.maintenance import Opening, Word, load_opening, note_announce
 from tasks.records.maintenance_log import StepLog
 from tasks.records.store import Clock, RecordStore, utc_now
 from tasks.verbs.context import Context
-from tasks.verbs.maintenance_hands import Hands
+from tasks.verbs.maintenance_hands import Hands, Telling
 from tasks.verbs.maintenance_plan import plan_digest, plan_hosts, preview_plan
 from tasks.verbs.maintenance_standing import HostStanding, standing_of
 from tasks.verbs.maintenance_walk import Walk
@@ -235,12 +235,19 @@ def _advance(
                     report(Warned(name, error.message))
             facts, move = walk.look()
         standing = standing_of(name, facts, move)
+        if facts.state.verified and facts.state.started is None and not facts.state.ended:
+            _tell(hands, context, walk, "before", "", report)
         if standing.state == "attention":
-            try:
-                hands.tell(context, walk.plan, walk.host, "attention", standing.text, clock(), report)
-            except FirstbellError as error:
-                report(Warned(name, f"nobody could be told that it needs attention: {error.message}"))
+            _tell(hands, context, walk, "attention", standing.text, report)
         return standing
+
+
+def _tell(hands: Hands, context: Context, walk: Walk, about: Telling, text: str, report: Reporter) -> None:
+    """Tell people; what cannot be told now keeps no computer from coming back, and is tried again by the next run."""
+    try:
+        hands.tell(context, walk.plan, walk.host, about, text, walk.clock(), report)
+    except FirstbellError as error:
+        report(Warned(walk.host.name, f"nobody could be told of it: {error.message}"))
 
 
 @contextmanager

@@ -22,8 +22,8 @@ from tasks.records.store import Clock
 from tasks.transports.base import HostIdentity
 from tasks.verbs.context import Context
 
-#: What the page is about that teachers, or IT, get after a maintenance.
-Telling = Literal["after", "attention"]
+#: What the page is about: ``before`` the wipe what is saved, ``after`` it what came back; ``attention`` goes to IT.
+Telling = Literal["before", "after", "attention"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -348,6 +348,7 @@ class PersonTally:
         self._place: tuple[PersonResult, str] | None = None
 
     def __call__(self, event: Event) -> None:
+        """Count one event, and pass it on."""
         if isinstance(event, FileSaved):
             folder = event.path[: event.path.rfind(b"/") + 1]
             if folder != self._folder:
@@ -368,6 +369,7 @@ class PersonTally:
         return None
 
     def take_skips(self, skips: tuple[Skipped, ...]) -> None:
+        """Give each person what was left out of their home."""
         for skip in skips:
             for home, entry, _ in self._homes:
                 if (skip.path + b"/").startswith(home):
