@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -147,7 +147,8 @@ def preview_plan(context: Context, plan: MaintenancePlan, *, now: datetime | Non
     slots = {one.host: one for one in schedule(needs.items(), free, plan.at_once)}
     if free:
         refused += _no_room(slots.values(), free, needs, window, zone)
-    refused += _action(context)
+    refused += _keys(context, asked)
+    problems += _no_letters(context, asked, plan)
     refused += _others(context, plan, hosts, window, problems)
     return PlanPreview(
         plan,
@@ -297,12 +298,32 @@ def _no_room(
         )
 
 
-def _action(context: Context) -> Iterator[str]:
+def _keys(context: Context, asked: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    if any(asked.values()) and context.config.approval.code_key is None:
+        yield (
+            "Nobody can answer: there is no key to sign their codes with. Make one: firstbell codes keygen FILE. Then "
+            "set 'approval.code_key: file:FILE'."
+        )
     if context.config.clearance.signing_key is None:
         yield (
             "There is no key to sign clearances with. Make one: firstbell clearance keygen FILE. Then set "
             "'clearance.signing_key: file:FILE'."
         )
+
+
+def _no_letters(context: Context, asked: Mapping[str, Sequence[str]], plan: MaintenancePlan) -> Iterator[str]:
+    """Yield whom no letter reaches, though they are asked."""
+    keys = sorted({key for found in asked.values() for key in found})
+    if not keys:
+        return
+    cure = f"Hand them their codes: firstbell codes print --plan {plan.name}."
+    if context.config.mail.server is None:
+        yield f"No mail is sent ('mail.server' is not set), so that nobody hears of it by itself. {cure}"
+        return
+    people = people_of(context).people
+    without = [key for key in keys if key in people and not people[key].email]
+    if without:
+        yield f"No letter reaches {_listed(without)}, who have no 'email' in people.yaml. {cure}"
 
 
 def _others(

@@ -38,7 +38,7 @@ def test_a_plan_that_can_begin(site: PlanSite) -> None:
 def test_every_problem_is_told_at_once_with_its_cure(site: PlanSite) -> None:
     site.write_plan(action_minutes=5 * 60, at_once=1)
     site.write_plan("other")
-    del site.config["clearance"]
+    del site.config["clearance"], site.config["approval"]
     without = {key: value for key, value in site.host.items() if key not in {"teachers", "homes"}}
     site.hosts["lab3-08"] = {**without, "teachers": ["m.okafor"]}
     site.hosts["lab3-09"] = without
@@ -51,9 +51,10 @@ def test_every_problem_is_told_at_once_with_its_cure(site: PlanSite) -> None:
         "Not everybody can be asked for lab3-08: nobody in people.yaml has the account m.okafor. Correct",
         "no time is left for lab3-08, lab3-09. Begin earlier",
         "There is no key to sign clearances with. Make one",
+        "Nobody can answer: there is no key to sign their codes with. Make one",
     ):
         assert any(text in line for line in refused), (text, refused)
-    assert len(refused) == 4
+    assert len(refused) == 5
     assert "note: The plan 'other', which was not opened yet, has lab3-07, lab3-08, lab3-09 at the same time" in out
 
 

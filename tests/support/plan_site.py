@@ -25,6 +25,7 @@ class PlanSite(GateSite):
         }
         super().__init__(folder, capture, groups=["lab-3"])
         self.config["clearance"] = {"signing_key": "env:FIRSTBELL_CLEARANCE_KEY"}
+        self.config["approval"] = {"code_key": "env:FIRSTBELL_CODE_KEY"}
         self.hosts: dict[str, dict[str, Any]] = {name: dict(self.host) for name in hosts}
         self.write_all()
 
