@@ -126,6 +126,18 @@ class HandedOut:
 
 
 @dataclass(frozen=True, slots=True)
+class Voided:
+    """A code that others may have seen was made worthless; another one took its place."""
+
+    seq: int
+    at: datetime
+    person: str
+    name: str
+    nonce: str
+    following: str
+
+
+@dataclass(frozen=True, slots=True)
 class Guessed:
     """Wrong codes came in numbers: somebody may be guessing."""
 
@@ -134,4 +146,4 @@ class Guessed:
     count: int
 
 
-Line = Asked | Answered | HoldPlaced | HoldLifted | Overridden | HandedOut | Guessed
+Line = Asked | Answered | HoldPlaced | HoldLifted | Overridden | HandedOut | Voided | Guessed

@@ -89,7 +89,7 @@ def _add_hold(verbs: Any, common: argparse.ArgumentParser) -> None:
 
 
 def _add_codes(verbs: Any, common: argparse.ArgumentParser) -> None:
-    codes = verbs.add_parser("codes", parents=[common], help="codes that people decide with: send, print, keygen")
+    codes = verbs.add_parser("codes", parents=[common], help="codes that people decide with: send, print, void, keygen")
     actions = codes.add_subparsers(dest="action", metavar="ACTION", required=True)
     for action, text in (
         ("send", "mail people their codes"),
@@ -108,6 +108,11 @@ def _add_codes(verbs: Any, common: argparse.ArgumentParser) -> None:
         parser.add_argument("--person", action="append", metavar="KEY", help="only them, as in people.yaml")
         parser.add_argument("--site", default="", help="the school, with --own")
         parser.set_defaults(run=run_codes)
+    void = actions.add_parser(
+        "void", parents=[common], help="make a code worthless that somebody else may have seen; you get another one"
+    )
+    _add_code(void)
+    void.set_defaults(run=run_void)
     keygen = actions.add_parser("keygen", parents=[common], help="make the key that codes are signed with")
     keygen.add_argument("file", type=Path, metavar="FILE")
     keygen.set_defaults(run=run_keygen)
@@ -319,6 +324,21 @@ def run_codes(arguments: argparse.Namespace) -> int:
     for name, problem in sent:
         sys.stdout.write(f"{name}: {problem or 'sent'}\n")
     return 1 if any(problem for _, problem in sent) else 0
+
+
+def run_void(arguments: argparse.Namespace) -> int:
+    """Exchange a code for another one."""
+    from tasks.verbs.codes import void_code
+
+    context = load_context(arguments)
+    (code,) = _codes(arguments.code_file, ["The code: "])
+    following = void_code(context, code)
+    if arguments.json:
+        sys.stdout.write(json.dumps(_invitation_json(following)) + "\n")
+    else:
+        sys.stdout.write("That code is worth nothing any more. The next one:\n")
+        _show([following], context)
+    return 0
 
 
 def run_keygen(arguments: argparse.Namespace) -> int:

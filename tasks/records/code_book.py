@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from tasks.answers import Answered, Asked, HoldLifted, HoldPlaced, Line, Overridden
+from tasks.answers import Answered, Asked, HoldLifted, HoldPlaced, Line, Overridden, Voided
 
 #: What a code belongs to: purpose, plan, person. A plan that was changed asks anew.
 Owner = tuple[str, str, str]
@@ -31,7 +31,7 @@ class CodeBook:
             match line:
                 case Asked():
                     self._ask(line)
-                case Answered() | HoldPlaced() | HoldLifted():
+                case Answered() | HoldPlaced() | HoldLifted() | Voided():
                     self._use(line, line.nonce, line.following)
                 case Overridden():
                     for nonce, following in zip(line.nonces, line.following, strict=False):

@@ -20,6 +20,7 @@ from tasks.answers import (
     Overridden,
     Purpose,
     ScopeKind,
+    Voided,
 )
 from tasks.records.ledger import Entry
 
@@ -30,6 +31,7 @@ _EVENTS: Final[Mapping[str, type[Line]]] = {
     "hold-lifted": HoldLifted,
     "overridden": Overridden,
     "handed-out": HandedOut,
+    "voided": Voided,
     "guessed": Guessed,
 }
 _NAMES: Final = {kind: event for event, kind in _EVENTS.items()}

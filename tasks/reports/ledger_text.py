@@ -5,7 +5,18 @@ from __future__ import annotations
 from datetime import tzinfo
 from typing import Final
 
-from tasks.answers import Answered, Asked, Decision, Guessed, HandedOut, HoldLifted, HoldPlaced, Line, Overridden
+from tasks.answers import (
+    Answered,
+    Asked,
+    Decision,
+    Guessed,
+    HandedOut,
+    HoldLifted,
+    HoldPlaced,
+    Line,
+    Overridden,
+    Voided,
+)
 from tasks.reports.units import count_of, local_short
 
 _SCOPES: Final = {"host": "", "group": "the room ", "site": "the whole school "}
@@ -49,6 +60,8 @@ def _told(line: Line, zone: tzinfo) -> tuple[str, str]:
             return " and ".join(line.names), f"OVERRIDE, went past {what}{_why(line.reason)}"
         case HandedOut():
             return line.by, f"the code of {line.person} was {line.how}"
+        case Voided():
+            return line.name, "has another code; the one before is worth nothing any more"
         case Guessed():
             return "unknown", f"{count_of(line.count, 'wrong code')} within an hour: somebody may be guessing"
 

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from configs.errors import ConfigError, FirstbellError
 from configs.people import Person
-from tasks.answers import Asked, Guessed, HandedOut, Purpose
+from tasks.answers import Asked, Guessed, HandedOut, Purpose, Voided
 from tasks.errors import AnswerRefused
 from tasks.policy.approval import belongs
 from tasks.policy.gate import CLOCK_TOLERANCE
@@ -127,12 +127,16 @@ def open_by_code(
     context: Context,
     code: str,
     *,
-    purpose: Purpose,
+    purpose: Purpose | None,
     now: datetime,
     site: str = "",
-    sleep: Callable[[float], None] = time.sleep,
+    sleep: Callable[[float], None] | None = time.sleep,
 ) -> Iterator[Presented]:
-    """Find the ledger that knows a code, and open it. Raises ``AnswerRefused``; a wrong code is counted, and waits."""
+    """Find the ledger that knows a code, and open it; without ``purpose`` one of either will do.
+
+    Raises ``AnswerRefused``; a wrong code is counted, and its answer waits, unless there is no ``sleep``: then it was
+    counted before.
+    """
     where = _find(context, code, (site,) if site else context.inventory.sites())
     if where.found:
         with open_ledger(context, where.site) as ledger:
@@ -144,7 +148,8 @@ def open_by_code(
                 _check_purpose(found, purpose)
                 yield Presented(ledger, state, found, where.site, zone)
                 return
-    _count_wrong(context, where.site, now, sleep)
+    if sleep is not None:
+        _count_wrong(context, where.site, now, sleep)
     raise AnswerRefused(
         "this is not one of our codes",
         hint="A code has 20 letters and digits, such as 7K3QH-9XWV2-M4T8R-C5ZPB. Look for a slip, or ask IT.",
@@ -177,8 +182,8 @@ def _find(context: Context, code: str, sites: Sequence[str]) -> _Where:
     return _Where(first, found=False)
 
 
-def _check_purpose(code: Code, purpose: Purpose) -> None:
-    if code.asked.purpose != purpose:
+def _check_purpose(code: Code, purpose: Purpose | None) -> None:
+    if purpose is not None and code.asked.purpose != purpose:
         raise AnswerRefused(_OTHER_PURPOSE[code.asked.purpose], hint=_NEW)
 
 
@@ -243,6 +248,20 @@ def own_code(context: Context, site: str, person: str, *, now: datetime | None =
     with open_ledger(context, site) as ledger:
         wanted = Asked(0, now, "own", person, found.name, "", until, until)
         return give_out(ledger, ledger.read(), wanted, now)[0]
+
+
+def void_code(context: Context, code: str, *, now: datetime | None = None) -> Invitation:
+    """Make a code worthless that others may have seen, and return the one in its place. Raises ``AnswerRefused``."""
+    now = now or datetime.now(UTC)
+    with open_by_code(context, code, purpose=None, now=now, sleep=None) as shown:
+
+        def void(state: LedgerState) -> tuple[str, dict[str, object]]:
+            live = shown.fresh(state, now)
+            asked = live.asked
+            return event_of(Voided(0, now, asked.person, asked.name, live.nonce, unused_nonce(state)))
+
+        shown.append(void, now)
+        return shown.following()
 
 
 def note_handed_out(

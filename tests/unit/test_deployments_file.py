@@ -64,6 +64,12 @@ def test_parameters_of_a_deployment_are_accepted_by_its_flow(deployment: dict[st
         "end": "2026-07-10 06:00",
         "by": "Jonas Weber",
         "reason": "the image is not ready",
+        "code": "7K3QH-9XWV2-M4T8R-C5ZPB",
+        "first_code": "7K3QH-9XWV2-M4T8R-C5ZPB",
+        "second_code": "M4T8R-C5ZPB-7K3QH-9XWV2",
+        "until": "2026-09-03",
+        "hold": 12,
+        "computers": ["lab3-07"],
     }
     given = {name: required[name] for name in required if name in (flow.parameters.required or ())}
     flow.validate_parameters({**given, **deployment.get("parameters", {})})
