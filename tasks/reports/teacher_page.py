@@ -42,6 +42,13 @@ def after_page(templates: Templates, after: TeacherAfter, reader: Reader) -> Pag
     return templates.render("teacher_after", reader.language, reader.zone, values)
 
 
+def untouched_page(templates: Templates, host: str, title: str, reader: Reader) -> Page:
+    """Return the page for a computer that a maintenance left as it is."""
+    return templates.render(
+        "teacher_untouched", reader.language, reader.zone, {**head(templates, reader), "host": host, "title": title}
+    )
+
+
 def _saved(page: TeacherPage) -> dict[str, Any]:
     left_out = [group for group in page.skips if group.acknowledged]
     return {

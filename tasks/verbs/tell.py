@@ -29,13 +29,14 @@ from tasks.reports.maintenance_model import (
 )
 from tasks.reports.model import TeacherPage
 from tasks.reports.school_pages import attention_page
-from tasks.reports.teacher_page import after_page, before_page
+from tasks.reports.teacher_page import after_page, before_page, untouched_page
 from tasks.verbs.alerts import LastSaved, last_saved, room_of
 from tasks.verbs.codes import Invitation, note_handed_out
 from tasks.verbs.context import Context
 from tasks.verbs.decisions import invite
 from tasks.verbs.letters import Addressee, Post, Told, open_post
 from tasks.verbs.maintenance_plan import plan_digest, zone_of
+from tasks.verbs.readiness import state_in
 from tasks.verbs.saved_pages import came_back, saved_pages
 
 Kind = Literal["announcement", "before", "after", "attention"]
@@ -207,6 +208,11 @@ def _tell_before(context: Context, plan: MaintenancePlan, host: Host, post: Post
 def _tell_after(
     context: Context, plan: MaintenancePlan, host: Host, post: Post, now: datetime, snapshot: str
 ) -> tuple[Told, ...]:
+    state = state_in(context, plan.name, host)
+    if state.number and state.started is None:
+        return _tell_untouched(plan, host, post)
+    # The one that it was wiped on: there may be newer ones, of what was there before everything was back.
+    snapshot = snapshot or (state.cleared.snapshot if state.cleared is not None else "")
     told = []
     for page in saved_pages(context, host, snapshot=snapshot):
         to = post.of_account(page.name)
@@ -215,6 +221,15 @@ def _tell_after(
         # Who had to sign in first is written to once more when the files are there.
         about = (plan.name, plan_digest(plan), host.name, *(("waits",) if back.state == "waits" else ()))
         told.append(post.send(to, "after", about, letter))
+    return tuple(told)
+
+
+def _tell_untouched(plan: MaintenancePlan, host: Host, post: Post) -> tuple[Told, ...]:
+    told = []
+    for account in host.teachers:
+        to = post.of_account(account)
+        letter = untouched_page(post.templates, host.name, plan.title, post.reader(to.person))
+        told.append(post.send(to, "untouched", (plan.name, plan_digest(plan), host.name), letter))
     return tuple(told)
 
 
