@@ -9,7 +9,9 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -18,11 +20,17 @@ from tests.support.sshd import SshServer
 
 #: marker -> (program, how to get it, is it here?)
 _SBIN = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"])
+_BIN = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
 _TOOLS = {
     "ssh": ("sshd", "apt install openssh-server", shutil.which("sshd", path=_SBIN) is not None),
     "s3": ("weed", seaweed.CURE, seaweed.find_weed() is not None),
     "restic": ("restic", "apt install restic", shutil.which("restic") is not None),
     "wine": (wine.missing() or "wine", wine.CURE, not wine.missing()),
+    "ansible": (
+        "ansible-playbook",
+        "pip install ansible-core",
+        shutil.which("ansible-playbook", path=_BIN) is not None,
+    ),
     "namespaces": (classroom.missing() or "unshare", classroom.CURE, not classroom.missing()),
     "mono": ("mcs", "apt install mono-mcs mono-runtime", bool(shutil.which("mcs") and shutil.which("mono"))),
 }
