@@ -46,7 +46,8 @@ class CatalogFile:
     def add(self, where: KeyPath, path: Sequence[str], text: str, label: str = "") -> None:
         """Note a problem of the value at ``where`` + ``path``; ``label`` stands for ``where`` in the message."""
         shown = ".".join((label or ".".join(where), *path)).strip(".")
-        self.problems.append(Problem(shown, text, self.document.line((*where, *path))))
+        line = self.document.line((*where, *path)) or self.document.lines.get(())
+        self.problems.append(Problem(shown, text, line))
 
     def add_finding(self, item_id: str, finding: Finding) -> None:
         """Note what is wrong with one item, by its id."""

@@ -217,7 +217,7 @@ class CatalogItem(Model):
     do_first: Sentence | None = Field(
         default=None,
         description="What the teacher can do before the wipe. Required for `cannot`.",
-        examples=["Turn on sync in Chrome: menu > Settings > You and Google."],
+        examples=["Turn on sync in Chrome (the round picture at the top right)."],
     )
     limits: Sentence | None = Field(
         default=None,
