@@ -15,6 +15,7 @@ from tasks.backends.spool import ABANDONED, sweep
 from tasks.errors import Damaged
 from tasks.policy.retention import Decision, Hold, decide
 from tasks.records.issued import issued
+from tasks.records.maintenance import open_maintenance_records
 from tasks.records.store import RecordStore
 from tasks.repository.repository import Repository
 from tasks.repository.restic_client import ResticClient
@@ -132,7 +133,8 @@ def forget(
         with open_repository(context, site, location=location, lock=False) as opened:
             ours = [snapshot for snapshot in opened.snapshots() if OURS in snapshot.tags]
             records = RecordStore(opened.repository.backend)
-            held = [*holds(records), *_cleared(records, rules.keep_before_restore.before(now))]
+            cleared = _cleared(records, rules.keep_before_restore.before(now))
+            held = [*holds(records), *cleared, *maintenance_holds(records)]
         here = decide(ours, rules, held, now, time_zone=zone)
         decisions += here
         if dry_run:
@@ -150,6 +152,17 @@ def _cleared(records: RecordStore, since: datetime) -> list[Hold]:
     return [
         Hold(f"{one.host} was cleared to be wiped on it", frozenset({one.snapshot}))
         for one in issued(records, since=since)
+    ]
+
+
+def maintenance_holds(records: RecordStore) -> list[Hold]:
+    """Return what keeps the snapshots of computers that are in maintenance, until somebody accepts that all is back.
+
+    Raises ``ConfigError`` when a record of one cannot be read: then nothing is let go.
+    """
+    return [
+        Hold(f"{one.host} is in maintenance ('{one.plan}'), and nobody has accepted it yet", frozenset({one.snapshot}))
+        for one in open_maintenance_records(records)
     ]
 
 

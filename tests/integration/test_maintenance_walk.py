@@ -13,6 +13,7 @@ from tasks.verbs.maintenance import accept_return
 from tests.support.maintenance_site import MaintenanceSite, collected
 
 HOST = "lab3-07"
+Make = Callable[..., MaintenanceSite]
 
 
 @pytest.fixture
@@ -39,6 +40,7 @@ def test_the_whole_way(make: Make) -> None:
     site.open()
     events: list[Event] = []
     standing = site.walk(report=events.append)[HOST]
+    assert standing.reasons == ()
     assert site.steps() == [
         "opened", "announced", "agreed", "woken", "saved", "verified", "refreshed", "cleared", "started", "done",
         "returned", "identified", "brought", "restored", "checked", "told",

@@ -25,10 +25,13 @@ PLAN: Final = "lab3"
 #: Wipes a home, once it has seen a clearance that is good; what it did stands in a file.
 _IMAGER: Final = """
 import json, shutil, sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tasks.verbs.clearance import verify_clearance
 folder, host, home, clearance = Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]), Path(sys.argv[4])
-found = verify_clearance(clearance.read_text(), [str(folder / "clearance.key.pub.pem")], host=host)
+later = folder / "later"
+now = datetime.now(UTC) + timedelta(seconds=float(later.read_text()) if later.exists() else 0)
+found = verify_clearance(clearance.read_text(), [str(folder / "clearance.key.pub.pem")], host=host, now=now)
 for path in home.iterdir():
     shutil.rmtree(path) if path.is_dir() else path.unlink()
 (home / "Desktop").mkdir()
@@ -43,6 +46,7 @@ class MaintenanceSite(PlanSite):
 
     def __init__(self, folder: Path, capture: Any, *, hosts: tuple[str, ...] = ("lab3-07",)) -> None:
         super().__init__(folder, capture, hosts=hosts)
+        self._ahead = 0.0
         for name in hosts:
             home = self.home_of(name)
             if not home.exists():
@@ -54,6 +58,8 @@ class MaintenanceSite(PlanSite):
             self.hosts[name]["homes"] = {"a.ito": str(home)}
         key = new_key(folder / "clearance.key")
         self.config["clearance"] = {"signing_key": f"file:{key.private}", "public_keys": [str(key.public)]}
+        (folder / "codes.key").write_text("0123456789abcdef" * 4)
+        self.config["approval"] = {"code_key": f"file:{folder / 'codes.key'}"}
         self.people = {"a.ito": {"name": "Aiko Ito", "sites": ["north"]}}
         (folder / "imager.py").write_text(_IMAGER)
         self.write_all()
@@ -92,6 +98,7 @@ class MaintenanceSite(PlanSite):
 
     def walk(self, hands: Hands | None = None, **options: Any) -> dict[str, HostStanding]:
         """Walk every computer once."""
+        options = {"clock": self.clock, **options}
         found = advance_plan(self.context(), self.plan, hands=hands or self.hands(), **options)
         return {one.host: one for one in found}
 
@@ -103,6 +110,15 @@ class MaintenanceSite(PlanSite):
             "tell": lambda *_: None,
         }
         return replace(real_hands(), **{**quiet, **changes})
+
+    def clock(self) -> datetime:
+        """Return the time by the worker's clock, which ``later`` sets ahead; the imager has the same."""
+        return datetime.now(UTC) + timedelta(seconds=self._ahead)
+
+    def later(self, **by: float) -> None:
+        """Let time pass."""
+        self._ahead += timedelta(**by).total_seconds()
+        (self.folder / "later").write_text(str(self._ahead))
 
     @property
     def wiped(self) -> list[dict[str, str]]:

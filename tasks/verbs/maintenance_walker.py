@@ -1,0 +1,203 @@
+"""What every step of a walk needs: the facts, the log, and how what kept a computer is written down."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from configs.maintenance import MaintenancePlan
+from inventory.model import Host
+from tasks.errors import ConfigError, FirstbellError, TakenOver, TransportError
+from tasks.events import HostFailed, Milestone, MilestoneKind, Reporter
+from tasks.policy.gate import CLOCK_TOLERANCE
+from tasks.policy.maintenance import Do, Facts, Move, next_step
+from tasks.policy.maintenance_state import HostState, Kind, fold, refused
+from tasks.policy.school_time import window_of
+from tasks.records.lease import Lease
+from tasks.records.maintenance import MaintenanceRecord, maintenance_of, open_maintenance_records, words
+from tasks.records.maintenance_log import StepLog
+from tasks.records.store import Clock, RecordStore
+from tasks.verbs.context import Context
+from tasks.verbs.maintenance_hands import Hands, Issue
+from tasks.verbs.maintenance_plan import zone_of
+
+
+class Walker:
+    """One walk of one computer. ``plan`` is the one that people were told of."""
+
+    def __init__(
+        self,
+        context: Context,
+        plan: MaintenancePlan,
+        host: Host,
+        store: RecordStore,
+        hands: Hands,
+        *,
+        changed: bool,
+        announced: bool,
+        untold: str,
+        report: Reporter,
+        clock: Clock,
+    ) -> None:
+        self.context = context
+        self.plan = plan
+        self.host = host
+        self.store = store
+        self.hands = hands
+        self.clock = clock
+        self.log = StepLog(store, plan.name, host.name)
+        self._changed = changed
+        self.announced = announced
+        self.untold = untold
+        self.report = report
+        self.window = window_of(plan, zone_of(context, plan.site))
+        self.issue: Issue | None = None
+        self.lease: Lease | None = None
+        self._begun = (clock(), time.monotonic())
+
+    def look(self) -> tuple[Facts, Move]:
+        """Return where the computer stands and what comes next. Changes nothing."""
+        facts = self._facts()
+        return facts, next_step(facts)
+
+    def _facts(self) -> Facts:
+        self.log.refresh()
+        state = fold(self.log.steps, self.log.damage)
+        said = words(self.store, self.plan.name, self.host.name)
+        clearance = state.cleared.clearance if state.cleared else ""
+        facts = Facts(
+            state=state,
+            now=self.clock(),
+            window_start=self.window.start,
+            window_end=self.window.end,
+            return_within=timedelta(minutes=self.plan.return_minutes),
+            changed=self._changed,
+            cancelled=any(word.saying == "cancel" for word in said),
+            confirmed=any(word.saying == "confirm" and word.clearance == clearance for word in said),
+            accepted=any(word.saying == "accept" for word in said),
+            holding=self.issue.clearance.id if self.issue is not None else "",
+        )
+        if state.damage or state.ended or state.accepted:
+            return facts
+        if state.started is not None:
+            return replace(
+                facts, waiting=self._waiting(state) if state.identified and not state.restored else frozenset()
+            )
+        problems: list[str] = []
+        agreement = None
+        if state.announced:
+            try:
+                agreement = self.hands.agreement(self.context, self.plan, self.host, facts.now)
+            except FirstbellError as error:
+                problems.append(f"it cannot be found out whether people agree: {error.message}")
+        return replace(facts, agreement=agreement, other=self._other(), problems=tuple(problems))
+
+    def _waiting(self, state: HostState) -> frozenset[str]:
+        snapshot = state.cleared.snapshot if state.cleared else ""
+        return frozenset(
+            one.teacher for one in self.store.pending() if one.host == self.host.name and one.snapshot == snapshot
+        )
+
+    def _other(self) -> str:
+        """Return the other maintenance that has this computer and is not done with it."""
+        for record in open_maintenance_records(self.store, self.host.name):
+            if record.plan == self.plan.name:
+                continue
+            log = StepLog(self.store, record.plan, self.host.name)
+            log.refresh()
+            state = fold(log.steps, log.damage)
+            if not (state.told or state.ended):
+                return record.plan
+        return ""
+
+    def step(self, state: HostState, kind: Kind, detail: Mapping[str, Any] | None = None) -> bool:
+        """Write a step down; always True. Raises ``TakenOver`` when another worker wrote one meanwhile."""
+        why = refused(state, kind, detail or {})
+        if why:
+            raise ValueError(f"'{kind}' may not follow: {why}")
+        self.log.append(str(kind), detail)
+        return True
+
+    def hold(self, state: HostState, kind: Kind, reason: str) -> bool:
+        """Write down what keeps it, unless that was the last thing written down; the walk ends."""
+        self.note(state, Move(Do.WAIT, text=reason, note=kind))
+        return False
+
+    def note(self, state: HostState, move: Move) -> None:
+        """Write down what keeps it, unless that was the last thing written down."""
+        if move.note is None or state.damage:
+            return
+        last = state.note
+        if last is not None and (last.kind, last.reason, last.until) == (move.note, move.text, move.until):
+            return
+        detail: dict[str, Any] = {"reason": move.text}
+        if move.until is not None:
+            detail["until"] = moment_text(move.until)
+        self.step(state, move.note, detail)
+
+    def failed(self, state: HostState, error: FirstbellError) -> None:
+        """Write down what went wrong; the next walk tries again."""
+        self.report(HostFailed(self.host.name, error.message, error.hint))
+        away = isinstance(error, TransportError) and error.transient
+        before = state.started is None
+        if away and before and self.window.start <= self.clock() < self.window.end:
+            # The first packet may have been lost, or somebody switched it off.
+            self.hands.wake(self.host)
+        kind = Kind.UNREACHABLE if away else Kind.FAILED if before else Kind.ATTENTION
+        with contextlib.suppress(FirstbellError):
+            current = self.state()
+            self.hold(current, kind, error.message)
+
+    def state(self) -> HostState:
+        """Return where it stands by what is written down."""
+        return fold(self.log.steps, self.log.damage)
+
+    def about(self, facts: Facts) -> dict[str, Any]:
+        """Return the clearance that a step is about."""
+        return {"clearance": facts.state.cleared.clearance if facts.state.cleared else ""}
+
+    def record(self, facts: Facts) -> MaintenanceRecord:
+        """Return its maintenance record. Raises ``ConfigError`` without one."""
+        cleared = facts.state.cleared
+        clearance = cleared.clearance if cleared else ""
+        record = maintenance_of(self.store, self.host.name, self.plan.name, clearance)
+        if record is None:
+            raise ConfigError(
+                "its maintenance record is not there any more",
+                hint="Nothing is restored by itself. 'firstbell restore' does it by hand.",
+                host=self.host.name,
+            )
+        return record
+
+    def serial(self) -> str:
+        """Return the hardware's serial number that it told when it was last saved."""
+        told = next((step.detail for step in reversed(self.log.steps) if step.step == Kind.REFRESHED), {})
+        return str(told.get("serial", ""))
+
+    def check_lease(self) -> None:
+        """Raise when another worker goes on with this computer, or the run was stopped."""
+        if self.lease is not None:
+            self.lease.check()
+        try:
+            self.context.links.check(self.host.name)
+        except TransportError as error:
+            raise TakenOver(error.message, hint="The next run goes on.", host=self.host.name) from None
+
+    def check_clock(self) -> None:
+        """Raise when the clock was moved during this walk: what it says of windows and clearances is then no good."""
+        wall, steady = self._begun
+        if abs((self.clock() - wall).total_seconds() - (time.monotonic() - steady)) > CLOCK_TOLERANCE.total_seconds():
+            raise TakenOver("the clock of this worker was moved", hint="The next run goes on.", host=self.host.name)
+
+    def milestone(self, kind: MilestoneKind, text: str, snapshot: str = "") -> None:
+        """Tell whoever listens where it got."""
+        self.report(Milestone(self.host.name, kind, self.plan.site, self.plan.name, text, snapshot))
+
+
+def moment_text(moment: datetime) -> str:
+    """Return a moment as a record has it."""
+    return moment.astimezone(UTC).isoformat()
