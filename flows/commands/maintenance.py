@@ -288,6 +288,9 @@ def _tell(context: Context, plan: MaintenancePlan, found: Sequence[HostStanding]
     from tasks.reports.standing_page import standing_lines
     from tasks.verbs.maintenance_plan import zone_of
 
+    if not found:
+        sys.stderr.write(f"this maintenance was not opened yet: firstbell maintenance open {plan.name}\n")
+        return 0
     if arguments.json:
         for one in found:
             sys.stdout.write(json.dumps(_standing_json(plan, one)) + "\n")

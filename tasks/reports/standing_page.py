@@ -28,7 +28,7 @@ _HEADINGS: Final[dict[Where, str]] = {
     "running": "Being worked on",
     "waits": "Waiting",
     "untouched": "Left as they are",
-    "done": "Done",
+    "done": "Done, and not accepted yet",
 }
 
 
@@ -98,12 +98,13 @@ def standing_page(plan: MaintenancePlan, found: Sequence[Stands], zone: tzinfo, 
         f"**{headline(found)[:1].upper()}{headline(found)[1:]}.**",
         "",
         f"As of {local_day_time(now, zone)}. Computers may be wiped from {_wall(plan.window.start)} until "
-        f"{_wall(plan.window.end)}, if everybody agreed by {_wall(plan.agreed_by)}.",
+        f"{_wall(plan.window.end)}, as soon as everybody has agreed"
+        + (f" by {_wall(plan.deadline)}." if plan.deadline is not None else "."),
         "",
     ]
     ordered = worst_first(found)
-    for state in _ORDER[:3]:
-        group = [one for one in ordered if one.state == state]
+    for state in _ORDER:
+        group = [one for one in ordered if one.state == state and (state != "done" or one.needs)]
         if group:
             lines += [f"### {_HEADINGS[state]}", "", *(line for one in group for line in _item(one)), ""]
     rows = [(md(one.host), _state(one), moment(one.since, zone) if one.since else "") for one in ordered]

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 from configs.errors import ConfigError, FirstbellError, InventoryError
@@ -347,26 +348,28 @@ def _others(
         except FirstbellError as error:
             problems.append(_sentence(error))
             continue
-        if both and _is_open(context, other):
+        state = _state(context, other) if both else "stopped"
+        if state == "open":
             yield f"The maintenance '{name}' has {_listed(both)} at the same time. Leave them out here."
-        elif both:
+        elif state == "planned":
             problems.append(
                 f"The plan '{name}', which was not opened yet, has {_listed(both)} at the same time: only one of both "
                 "can be opened."
             )
 
 
-def _is_open(context: Context, plan: MaintenancePlan) -> bool:
-    """Return whether a maintenance was opened, and not stopped; also when that cannot be found out."""
+def _state(context: Context, plan: MaintenancePlan) -> Literal["planned", "open", "stopped"]:
+    """Return how far another plan is; it counts as open also when that cannot be found out."""
     try:
         for place in repository_places(context, plan.site):
             with closing(repository_backend(context, place.location)) as backend:
                 store = RecordStore(backend)
                 if load_opening(store, plan.name) is not None:
-                    return not any(one.saying == "cancel" and not one.host for one in words(store, plan.name))
+                    stopped = any(one.saying == "cancel" and not one.host for one in words(store, plan.name))
+                    return "stopped" if stopped else "open"
     except FirstbellError:
-        return True
-    return False
+        return "open"
+    return "planned"
 
 
 def _sentence(error: FirstbellError) -> str:
