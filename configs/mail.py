@@ -48,6 +48,13 @@ def _link(value: str) -> str:
     return value
 
 
+def _language(value: str) -> str:
+    if re.fullmatch(r"[a-z]{2}(-[A-Z]{2})?", value, re.ASCII) is None:
+        msg = f"'{value}' is no language; write 'en', 'de' or 'de-AT'"
+        raise ValueError(msg)
+    return value
+
+
 def _one_line(value: str) -> str:
     if value.splitlines() != [value] * bool(value):
         msg = "this must be one line"
@@ -58,6 +65,7 @@ def _one_line(value: str) -> str:
 ServerName = Annotated[str, AfterValidator(_server)]
 SenderAddress = Annotated[str, AfterValidator(_address)]
 Link = Annotated[str, AfterValidator(_link)]
+Language = Annotated[str, AfterValidator(_language)]
 Line = Annotated[str, AfterValidator(_one_line)]
 
 
@@ -135,6 +143,11 @@ class LettersConfig(Model):
             "When it is no full path, it is sought beside this file. What is not there is taken from firstbell's own."
         ),
         examples=["templates", "/etc/firstbell/templates"],
+    )
+    language: Language = Field(
+        default="en",
+        description="Language of pages that are for nobody in particular, such as whether rooms are ready.",
+        examples=["de"],
     )
     contact: Line = Field(
         default="",

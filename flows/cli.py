@@ -18,6 +18,7 @@ from pathlib import Path
 
 from configs.errors import FirstbellError
 from flows.commands import (
+    alerts,
     browse,
     catalog,
     clearance,
@@ -71,6 +72,7 @@ def build_parser() -> argparse.ArgumentParser:
         catalog,
         maintenance,
         people,
+        alerts,
         maintain,
     ):
         module.add(verbs, common)

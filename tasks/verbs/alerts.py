@@ -93,7 +93,7 @@ def room_of(context: Context, host: Host) -> str:
     return next((context.inventory.groups.get(name) or name for name in host.groups if name in rooms), "")
 
 
-def overdue_report(context: Context, site: str, page: OverduePage, *, language: str = "en") -> Page:
+def overdue_report(context: Context, site: str, page: OverduePage, *, language: str = "") -> Page:
     """Return the page for IT."""
     return overdue_page(templates_of(context), page, reader_of(context, site, language=language))
 

@@ -251,9 +251,10 @@ def templates_of(context: Context) -> Templates:
     return Templates(context.folder / Path(own).expanduser() if own else None)
 
 
-def reader_of(context: Context, site: str, *, name: str = "", language: str = "en") -> Reader:
+def reader_of(context: Context, site: str, *, name: str = "", language: str = "") -> Reader:
     """Return a reader of a page of a school; one who is nobody in particular by default."""
     zone: ZoneInfo = zone_of(context, site)
+    language = language or context.config.letters.language
     return Reader(name, language, context.config.site(site).title or site, zone, context.config.contact_for(site))
 
 

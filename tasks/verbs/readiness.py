@@ -172,7 +172,7 @@ def _next(days: SchoolDays, now: datetime, zone: ZoneInfo) -> date | None:
     return next((day for day in ahead if days.is_class_day(day)), None)
 
 
-def render(context: Context, site: str, page: ReadinessPage, *, language: str = "en") -> Page:
+def render(context: Context, site: str, page: ReadinessPage, *, language: str = "") -> Page:
     """Return the page as markdown."""
     return readiness_page(templates_of(context), page, reader_of(context, site, language=language))
 
