@@ -27,7 +27,7 @@ from configs.catalog_captures import (
 )
 from configs.catalog_checks import order_findings
 from configs.catalog_file import CATALOG_VERSION, CatalogFile, read_catalog_file
-from configs.catalog_item import CatalogItem, Prerequisite, RestoreClass, Versions, version_tuple
+from configs.catalog_item import CatalogItem, Prerequisite, RestoreClass, Versions, release_of, version_tuple
 from configs.catalog_variables import PLATFORMS, VARIABLES, Platform, fill_in
 from configs.errors import ConfigError
 from configs.problems import did_you_mean
@@ -54,6 +54,7 @@ __all__ = [
     "catalog_problems",
     "fill_in",
     "load_catalog",
+    "release_of",
     "shipped_file",
     "version_tuple",
 ]

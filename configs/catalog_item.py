@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from configs.base import Model
 from configs.catalog_captures import COLLECTORS, Capture, CatalogPath
+from configs.catalog_patterns import matches_any
 from configs.catalog_variables import Platform
 
 RestoreClass = Literal["by-itself", "first-sign-in", "needs-it", "cannot"]
@@ -75,6 +76,7 @@ AFTER_TITLES: Final[Mapping[After, str]] = {
     "restart-computer": "it shows when the computer starts again",
 }
 _ID: Final = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)+")
+_WINDOWS_11: Final = (10, 0, 22000)
 _VERSION: Final = re.compile(r"\d+(?:\.\d+){0,3}")
 
 
@@ -159,11 +161,35 @@ class Versions(Model):
         default="any",
         description=(
             "What must be as it was at the time of capture: nothing (`any`), the release of the system (`os-release`: "
-            "Windows 10 or 11, macOS 14), its build (`os-build`), or the first number of the program's version "
-            "(`app-major`)."
+            "Windows 10 or 11, macOS 14, GNOME 46), its build (`os-build`), or the first number of the program's "
+            "version (`app-major`)."
         ),
         examples=["os-build"],
     )
+
+    def objection(
+        self, platform: Platform, *, os_then: str, os_now: str, app_then: str = "", app_now: str = ""
+    ) -> str | None:
+        """Return why a setting of then must not be put back onto the versions of now, or None.
+
+        Versions of the system are Windows' and macOS' own, on Linux the desktop's. One that is not known (empty) is an
+        objection where it matters.
+        """
+        for what, now, oldest, newest in (
+            ("the system", os_now, self.os_min, self.os_max),
+            ("the program", app_now, self.app_min, self.app_max),
+        ):
+            if (oldest is not None or newest is not None) and not (now and _within(now, oldest, newest)):
+                words = " ".join(word for word in (oldest and f"from {oldest}", newest and f"up to {newest}") if word)
+                return f"this is for versions of {what} {words}, and here is {now or 'one that is not known'}"
+        if self.same == "any":
+            return None
+        what, then, now = (
+            ("the program", app_then, app_now) if self.same == "app-major" else ("the system", os_then, os_now)
+        )
+        if then and now and _shape(self.same, platform, then) == _shape(self.same, platform, now):
+            return None
+        return f"it was captured on version {then or 'unknown'} of {what}, and here is {now or 'one that is not known'}"
 
     def allow_os(self, version: str) -> bool:
         """Return whether a version of the system, or of the desktop, lies within the limits."""
@@ -172,6 +198,20 @@ class Versions(Model):
     def allow_app(self, version: str) -> bool:
         """Return whether a version of the program lies within the limits."""
         return _within(version, self.app_min, self.app_max)
+
+
+def release_of(platform: Platform, version: str) -> tuple[int, ...]:
+    """Return what makes a release: 10 or 11 of Windows, 14 of macOS (10.15 before 11), 46 of GNOME."""
+    numbers = version_tuple(version)
+    if platform == "windows":
+        return (11,) if numbers >= _WINDOWS_11 else numbers[:1]
+    return numbers[:2] if platform == "macos" and numbers[:1] == (10,) else numbers[:1]
+
+
+def _shape(same: str, platform: Platform, version: str) -> tuple[int, ...]:
+    if same == "os-build":
+        return version_tuple(version)[:3]
+    return release_of(platform, version) if same == "os-release" else version_tuple(version)[:1]
 
 
 def _within(version: str, oldest: str | None, newest: str | None) -> bool:
@@ -269,6 +309,10 @@ class CatalogItem(Model):
     def on_request(self) -> bool:
         """Whether it is captured only where the school asks for it."""
         return self.opt_in or self.sensitive
+
+    def redacts(self, name: str) -> bool:
+        """Return whether a value or key of this name is told and never stored; case does not count."""
+        return matches_any(self.redact, name, separator="\0", ignore_case=True)
 
     @property
     def collectors(self) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ _CHROMIUM: Final = (
     "Local State",
 )
 _FIREFOX: Final = ("p.default-release/logins.json", "p.default-release/key4.db", "p.default-release/cookies.sqlite")
+_OBS: Final = ("basic/profiles/a/service.json", "basic/profiles/a/basic.ini")
 _SSH: Final = ("{home}/.ssh/id_rsa", "{home}/.ssh/id_ed25519", "{home}/.netrc", "{home}/.git-credentials")
 
 
@@ -37,6 +38,8 @@ SECRET_FILES: Final[Mapping[Platform, tuple[str, ...]]] = {
         "{localappdata}/Microsoft/Vault/x/x.vcrd",
         "{appdata}/Microsoft/Protect/x/x",
         "{appdata}/FileZilla/sitemanager.xml",
+        "{appdata}/Anki2/prefs21.db",
+        *_each("{appdata}/obs-studio", _OBS),
         *_SSH,
     ),
     "macos": (
@@ -45,6 +48,8 @@ SECRET_FILES: Final[Mapping[Platform, tuple[str, ...]]] = {
         *_each("{appsupport}/Google/Chrome", _CHROMIUM),
         *_each("{appsupport}/Microsoft Edge", _CHROMIUM),
         *_each("{appsupport}/Firefox/Profiles", _FIREFOX),
+        "{appsupport}/Anki2/prefs21.db",
+        *_each("{appsupport}/obs-studio", _OBS),
         *_SSH,
     ),
     "linux": (
@@ -56,6 +61,8 @@ SECRET_FILES: Final[Mapping[Platform, tuple[str, ...]]] = {
         "{data}/kwalletd/kdewallet.kwl",
         "{config}/goa-1.0/accounts.conf",
         "{config}/rclone/rclone.conf",
+        "{data}/Anki2/prefs21.db",
+        *_each("{config}/obs-studio", _OBS),
         *_SSH,
     ),
 }

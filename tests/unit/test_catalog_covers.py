@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import TypeAdapter
 
-from configs.catalog import Capture, Versions, fill_in, version_tuple
+from configs.catalog import Capture, Platform, Versions, fill_in, version_tuple
 from configs.catalog_patterns import excluded, fixed_part, matches
 
 KINDS: TypeAdapter[Capture] = TypeAdapter(Capture)
@@ -154,3 +154,38 @@ def test_versions() -> None:
     assert not limits.allow_app("22.0")
     assert not Versions(os_max="10.0.19999").allow_os("10.0.22000")
     assert Versions().allow_os("anything")
+
+
+@pytest.mark.parametrize(
+    ("keys", "platform", "then", "now", "fits"),
+    [
+        ({"same": "os-release"}, "windows", "10.0.22621", "10.0.26100", True),
+        ({"same": "os-release"}, "windows", "10.0.19045", "10.0.26100", False),
+        ({"same": "os-build"}, "windows", "10.0.22631.3155", "10.0.22631.4460", True),
+        ({"same": "os-build"}, "windows", "10.0.22621", "10.0.22631", False),
+        ({"same": "os-release"}, "macos", "14.1", "14.6", True),
+        ({"same": "os-release"}, "macos", "14.6", "15.0", False),
+        ({"same": "os-release"}, "macos", "10.14.6", "10.15.7", False),
+        ({"same": "os-release"}, "linux", "46.2", "46.4", True),
+        ({"same": "os-release"}, "linux", "46.2", "", False),
+        ({"os_min": "10.0.22000"}, "windows", "", "10.0.26100", True),
+        ({"os_min": "10.0.22000"}, "windows", "", "", False),
+        ({"os_max": "10.0.19999"}, "windows", "10.0.19045", "10.0.22631", False),
+        ({}, "windows", "", "", True),
+    ],
+)
+def test_versions_then_and_now(keys: dict[str, str], platform: Platform, then: str, now: str, fits: bool) -> None:
+    objection = Versions.model_validate(keys).objection(platform, os_then=then, os_now=now)
+    assert (objection is None) is fits, objection
+
+
+def test_versions_of_the_program_then_and_now() -> None:
+    same = Versions(same="app-major")
+    assert same.objection("windows", os_then="", os_now="", app_then="22.1", app_now="22.9") is None
+    assert same.objection("windows", os_then="", os_now="", app_then="22.1", app_now="23.0") == (
+        "it was captured on version 22.1 of the program, and here is 23.0"
+    )
+    limits = Versions(app_min="16.0", app_max="16")
+    assert limits.objection("windows", os_then="", os_now="", app_now="15.0") == (
+        "this is for versions of the program from 16.0 up to 16, and here is 15.0"
+    )

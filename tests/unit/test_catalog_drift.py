@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
-from configs.catalog import COLLECTORS, PLATFORMS, CatalogItem, catalog_problems, load_catalog, shipped_file
+from configs.catalog import COLLECTORS, PLATFORMS, Capture, CatalogItem, catalog_problems, load_catalog, shipped_file
 from configs.catalog_captures import CAPTURES
 from configs.catalog_fixture import fixture_problems, read_fixture
 from configs.catalog_item import AFTER_TITLES, AREA_TITLES, RESTORE_TITLES
@@ -60,6 +62,41 @@ def test_an_example_fits_its_item(item_id: str) -> None:
 def test_every_example_is_of_an_item() -> None:
     found = {f"{path.parent.name}/{path.name}" for path in EXAMPLES.glob("*/*.yaml")}
     assert found == {item.fixture for item in ITEMS.values()}
+
+
+def test_no_two_items_put_back_the_same_thing() -> None:
+    """What an example of one item holds, no other item of that desktop would capture, too."""
+    for item in ITEMS.values():
+        others = [
+            (one, capture)
+            for one in ITEMS.values()
+            for capture in one.capture
+            if one.id != item.id and one.comes_back and one.platform == item.platform
+            and (one.desktop == item.desktop or "any" in {one.desktop, item.desktop})
+        ]  # fmt: skip
+        parts = read_fixture(EXAMPLES / str(item.fixture))["captured"]
+        for mine, part in zip(item.capture, parts, strict=True):
+            for one, capture in others:
+                if not item.comes_back or capture.kind != mine.kind:
+                    continue
+                assert not list(shared(mine, capture, part[mine.kind])), (item.id, one.id)
+
+
+def shared(mine: Capture, other: Capture, part: Any) -> Iterator[object]:
+    """Yield what both captures would take, of what the example of the first one holds."""
+    match mine.kind, other.kind:
+        case "files", "files":
+            yield from (each for each in part if other.covers(each["path"]))
+        case "registry", "registry":
+            yield from (each for each in part if other.covers(each["key"], each["value"]))
+        case "dconf", "dconf":
+            yield from (path for path in part if other.covers(path))
+        case "plist", "plist":
+            if (mine.domain, mine.host) == (other.domain, other.host):
+                yield from (key for key in part if other.covers(key))
+        case "ini", "ini":
+            if mine.file == other.file:
+                yield from (key for group in part for key in part[group] if other.covers(group, key))
 
 
 def test_the_page_is_what_the_catalog_says() -> None:
