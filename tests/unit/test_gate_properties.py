@@ -16,6 +16,7 @@ from tasks.policy.gate import (
     ApprovalFact,
     CalendarFact,
     GateFacts,
+    HoldFact,
     ProfilesFact,
     SnapshotFact,
     Verdict,
@@ -38,6 +39,22 @@ GOOD = GateFacts(
     holds=(),
     cleared=0,
 )
+
+
+LATER = NOW + timedelta(hours=3)
+#: The same in a plan that its teachers agreed to.
+AGREED = replace(
+    GOOD, plan="summer", plan_needs_approval=True, approval=ApprovalFact("Aiko Ito", LATER, "lab3-07", "summer")
+)
+
+
+def test_what_is_agreed_to_in_a_plan_opens_there() -> None:
+    assert decide(AGREED, RULES, NOW).is_open
+    assert decide(AGREED, RULES.model_copy(update={"approval": "required"}), NOW).is_open
+    # It ends by itself, as a hold does.
+    over = (HoldFact("educator-hold", "Eva Exam: exam prep", NOW),)
+    assert decide(replace(AGREED, holds=over), RULES, NOW).is_open
+    assert not decide(AGREED, RULES, LATER).is_open
 
 
 def test_it_opens_when_all_is_well() -> None:
@@ -65,6 +82,21 @@ verifications = st.builds(
 profiles = st.builds(
     ProfilesFact, moments, st.lists(names, max_size=3).map(tuple), st.dictionaries(names, moments, max_size=2)
 )
+plans = st.sampled_from(["", "", "summer", "winter"])
+# Some of another computer or plan, some over.
+approvals = st.builds(
+    ApprovalFact,
+    by=st.just("Mary Okafor"),
+    until=moments.map(lambda moment: moment + timedelta(days=1)),
+    host=st.sampled_from(["lab3-07", "lab3-07", "lab3-08"]),
+    plan=plans,
+)
+holds = st.builds(
+    HoldFact,
+    code=st.sampled_from(["educator-hold", "refused", "deferred"]),
+    text=st.just("Eva Exam holds this computer: exam prep"),
+    until=moments.map(lambda moment: moment + timedelta(days=1)),
+)
 any_facts = st.builds(
     GateFacts,
     host=st.just("lab3-07"),
@@ -72,7 +104,12 @@ any_facts = st.builds(
     verifications=st.none() | st.lists(verifications, max_size=4).map(tuple),
     profiles=st.none() | profiles,
     calendar=st.none() | st.builds(CalendarFact, st.booleans(), st.sampled_from([(), ("exams",)])),
-    approval=st.none() | st.builds(ApprovalFact, st.just("m.okafor"), moments),
+    approval=st.none() | approvals,
+    holds=st.none() | st.lists(holds, max_size=2).map(tuple),
+    override_until=st.none() | moments,
+    plan=plans,
+    plan_needs_approval=st.booleans(),
+    missing=st.sampled_from([(), ("Aiko Ito has not answered",)]),
     cleared=st.none() | st.integers(0, 60),
     ignored=st.sampled_from([(), ("svc-firstbell",)]),
     problems=st.sampled_from([(), (), ("the repository did not answer",)]),
@@ -90,7 +127,24 @@ nearly = st.builds(
     lambda good, other, keys: replace(good, **{key: getattr(other, key) for key in keys}),
     st.just(GOOD),
     any_facts,
-    st.sets(st.sampled_from(["snapshot", "verifications", "profiles", "calendar", "approval", "cleared"]), max_size=2),
+    st.sets(
+        st.sampled_from(
+            [
+                "snapshot",
+                "verifications",
+                "profiles",
+                "calendar",
+                "cleared",
+                "approval",
+                "holds",
+                "override_until",
+                "plan",
+                "plan_needs_approval",
+                "missing",
+            ]
+        ),
+        max_size=4,
+    ),
 )
 
 
@@ -128,9 +182,17 @@ def may_open(facts: GateFacts, rules: GateConfig, now: datetime) -> bool:
         and not strange
         and not used
         and facts.calendar == CalendarFact(covered=True)
-        and (rules.approval == "none" or (facts.approval is not None and facts.approval.until > now))
+        and facts.holds is not None
+        and not [one for one in facts.holds if one.until > now]
+        and (facts.override_until is None or now < facts.override_until)
+        and (not (rules.approval == "required" or facts.plan_needs_approval) or _is_approved(facts, now))
         and facts.cleared < rules.max_hosts
     )
+
+
+def _is_approved(facts: GateFacts, now: datetime) -> bool:
+    found = facts.approval
+    return found is not None and found.until > now and (found.host, found.plan) == ("lab3-07", facts.plan)
 
 
 def _rank(method: str) -> int:
@@ -163,6 +225,19 @@ WRONG: dict[str, tuple[GateFacts, str]] = {
     "no calendar": (replace(GOOD, calendar=None), "no-calendar"),
     "uncovered": (replace(GOOD, calendar=CalendarFact(covered=False)), "no-calendar"),
     "protected": (replace(GOOD, calendar=CalendarFact(covered=True, protected=("exams",))), "protected"),
+    "held": (replace(GOOD, holds=(HoldFact("educator-hold", "Eva Exam: exam prep", LATER),)), "educator-hold"),
+    "refused": (replace(GOOD, holds=(HoldFact("refused", "Aiko Ito refused", LATER),)), "refused"),
+    "holds unknown": (replace(GOOD, holds=None), "holds-unknown"),
+    "an override that is over": (replace(GOOD, override_until=NOW), "override-over"),
+    "a plan nobody agreed to": (replace(GOOD, plan="summer", plan_needs_approval=True), "no-approval"),
+    "of another computer": (replace(AGREED, approval=ApprovalFact("Aiko", LATER, "lab3-08", "summer")), "no-approval"),
+    "for another plan": (replace(AGREED, approval=ApprovalFact("Aiko", LATER, "lab3-07", "winter")), "no-approval"),
+    "for no plan": (replace(AGREED, approval=ApprovalFact("Aiko", LATER, "lab3-07")), "no-approval"),
+    "approval over": (replace(AGREED, approval=ApprovalFact("Aiko", NOW, "lab3-07", "summer")), "no-approval"),
+    "approval, and held": (
+        replace(AGREED, holds=(HoldFact("educator-hold", "Eva Exam: exam prep", LATER),)),
+        "educator-hold",
+    ),
     "count unknown": (replace(GOOD, cleared=None), "clearances-unknown"),
     "too many": (replace(GOOD, cleared=50), "too-many"),
     "unreadable": (replace(GOOD, problems=("no answer",)), "unreadable"),
