@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from configs.base import Model
 from configs.catalog_patterns import excluded, fixed_part, matches, matches_any
 from configs.catalog_variables import check_path, fill_in
+from configs.folders import text_or_advice
 from configs.values import Size
 
 #: Kind of capture -> name of the collector: ``tasks.settings`` has one under each of these names.
@@ -34,8 +35,19 @@ _DOMAIN: Final = re.compile(
 _DCONF: Final = re.compile(r"/(?:[^/\s]+/)*[^/\s]*")
 
 
+def one_or_list(value: object) -> object:
+    """Return a list with the one text in it that stands where a list may; anything else as it is."""
+    return (value,) if isinstance(value, str) else value
+
+
 def _all_or_list(value: object) -> object:
-    return ("*",) if value == "all" else value
+    return ("*",) if value == "all" else one_or_list(value)
+
+
+def _value_names(value: object) -> object:
+    """Take Windows' own way to show the value without a name for that name, which is empty."""
+    names = _all_or_list(value)
+    return ["" if one in {"(default)", "(Default)"} else one for one in names] if isinstance(names, list) else names
 
 
 def _check_key(value: str) -> str:
@@ -71,8 +83,11 @@ def _check_domain(value: str) -> str:
     return value
 
 
+Texts = Annotated[tuple[str, ...], BeforeValidator(one_or_list)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_all_or_list), Field(min_length=1)]
-CatalogPath = Annotated[str, AfterValidator(check_path)]
+ValueNames = Annotated[tuple[str, ...], BeforeValidator(_value_names), Field(min_length=1)]
+CatalogPath = Annotated[str, BeforeValidator(text_or_advice), AfterValidator(check_path)]
+Paths = Annotated[tuple[CatalogPath, ...], BeforeValidator(one_or_list)]
 RegistryKey = Annotated[str, AfterValidator(_check_key)]
 Words = Annotated[tuple[str, ...], Field(min_length=1)]
 
@@ -81,11 +96,11 @@ class FilesCapture(Model):
     """Files, with their content."""
 
     kind: Literal["files"] = Field(description="`files`")
-    paths: Annotated[tuple[CatalogPath, ...], Field(min_length=1)] = Field(
+    paths: Annotated[Paths, Field(min_length=1)] = Field(
         description="Files: a path, or a pattern with `*` (within a name) and `**` (all folders below).",
         examples=[["{appdata}/Microsoft/Signatures/**"]],
     )
-    exclude: tuple[str, ...] = Field(
+    exclude: Texts = Field(
         default=(), description="What to leave out: a name, or a pattern like those of `paths`.", examples=[["Cache"]]
     )
     max_size: Size = Field(default=64 * 2**20, description="A larger file is left out, and told.", examples=["200 MiB"])
@@ -113,13 +128,13 @@ class RegistryCapture(Model):
         description="The key: `HKCU\\...` is the teacher's own, `HKLM\\...` the computer's.",
         examples=["HKCU\\Control Panel\\Desktop"],
     )
-    values: Names = Field(
+    values: ValueNames = Field(
         default=("*",),
-        description="Names of values, `*` allowed; `all` for all of them; an empty name is the key's own value.",
+        description="Names of values, `*` allowed; `all` for all of them; `(default)` is the one without a name.",
         examples=[["Wallpaper", "WallpaperStyle"]],
     )
     subtree: bool = Field(default=False, description="Whether the keys below it belong to it, too.", examples=[True])
-    exclude: tuple[str, ...] = Field(
+    exclude: Texts = Field(
         default=(),
         description="Values or keys below to leave out: a name, or a path below the key, `*` and `**` allowed.",
         examples=[["FavoritesResolve"]],
@@ -143,17 +158,20 @@ class DconfCapture(Model):
     """Settings of GNOME and its programs."""
 
     kind: Literal["dconf"] = Field(description="`dconf`")
-    paths: Annotated[tuple[Annotated[str, AfterValidator(_check_dconf)], ...], Field(min_length=1)] = Field(
+    paths: Annotated[
+        tuple[Annotated[str, AfterValidator(_check_dconf)], ...], BeforeValidator(one_or_list), Field(min_length=1)
+    ] = Field(
         description="Keys, or folders ending in `/`, of which everything below belongs to it.",
         examples=[["/org/gnome/desktop/background/"]],
     )
-    exclude: tuple[str, ...] = Field(
+    exclude: Texts = Field(
         default=(), description="Keys or folders to leave out, `*` and `**` allowed.", examples=[["picture-uri"]]
     )
 
     def covers(self, path: str) -> bool:
         """Return whether a key (``/org/.../picture-uri``) belongs to it."""
-        inside = any(path == one or (one.endswith("/") and path.startswith(one)) for one in self.paths)
+        # without a '/' at its end it may be meant for either, and a key has nothing below
+        inside = any(path == one or path.startswith(one.rstrip("/") + "/") for one in self.paths)
         return inside and not excluded(tuple(one.rstrip("/") for one in self.exclude), path)
 
 
@@ -168,9 +186,7 @@ class PlistCapture(Model):
     keys: Names = Field(
         default=("*",), description="Keys, `*` allowed; `all` for all of them.", examples=[["autohide", "tilesize"]]
     )
-    exclude: tuple[str, ...] = Field(
-        default=(), description="Keys to leave out, `*` allowed.", examples=[["NSWindow*"]]
-    )
+    exclude: Texts = Field(default=(), description="Keys to leave out, `*` allowed.", examples=[["NSWindow*"]])
     host: Literal["any", "current"] = Field(
         default="any",
         description="`current`: what holds on this one Mac only (`defaults -currentHost`); `any`: everything else.",
@@ -194,7 +210,7 @@ class IniCapture(Model):
         ),
         examples=[{"KDE": ["SingleClick", "LookAndFeelPackage"]}],
     )
-    exclude: tuple[str, ...] = Field(default=(), description="Keys to leave out, `*` allowed.", examples=[["History*"]])
+    exclude: Texts = Field(default=(), description="Keys to leave out, `*` allowed.", examples=[["History*"]])
 
     def covers(self, group: str, key: str) -> bool:
         """Return whether a key of a group belongs to it; a mark behind a key, as ``[$e]``, is no part of its name."""
@@ -242,12 +258,12 @@ class PresenceCapture(Model):
     """Whether something is there at all: nothing of its content is read. For what cannot come back."""
 
     kind: Literal["presence"] = Field(description="`presence`")
-    paths: tuple[CatalogPath, ...] = Field(
+    paths: Paths = Field(
         default=(),
         description="Files or folders, `*` allowed.",
         examples=[["{localappdata}/Google/Chrome/User Data/*/Login Data"]],
     )
-    keys: tuple[RegistryKey, ...] = Field(
+    keys: Annotated[tuple[RegistryKey, ...], BeforeValidator(one_or_list)] = Field(
         default=(), description="Keys of the Windows registry.", examples=[["HKCU\\Software\\SimonTatham\\PuTTY"]]
     )
 

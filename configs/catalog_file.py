@@ -156,6 +156,7 @@ def _read_item(found: CatalogFile, where: KeyPath, name: str, raw: Mapping[str, 
 def _kind_problems(raw: Mapping[str, Any]) -> Iterator[Finding]:
     """Yield captures of a kind that there is not; what pydantic says of them is about its own unions."""
     captures = raw.get("capture")
+    captures = [captures] if isinstance(captures, dict) else captures
     for index, one in enumerate(captures if isinstance(captures, list) else ()):
         if not isinstance(one, dict):
             yield ("capture", str(index)), "a capture is written '{kind: ..., ...}' or as lines 'key: value'"

@@ -9,7 +9,7 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from configs.base import Model
-from configs.catalog_captures import COLLECTORS, Capture, CatalogPath
+from configs.catalog_captures import COLLECTORS, Capture, Paths, Texts, one_or_list
 from configs.catalog_patterns import matches_any
 from configs.catalog_variables import Platform
 
@@ -102,14 +102,14 @@ def _check_sentence(value: str) -> str:
     return text
 
 
-def _one_or_list(value: object) -> object:
-    return (value,) if isinstance(value, str) else value
+def _one_mapping(value: object) -> object:
+    return (value,) if isinstance(value, dict) else value
 
 
 Id = Annotated[str, AfterValidator(_check_id)]
 VersionText = Annotated[str, AfterValidator(_check_version)]
 Sentence = Annotated[str, AfterValidator(_check_sentence)]
-Ids = Annotated[tuple[Id, ...], BeforeValidator(_one_or_list)]
+Ids = Annotated[tuple[Id, ...], BeforeValidator(one_or_list)]
 
 
 def version_tuple(text: str) -> tuple[int, ...]:
@@ -129,15 +129,13 @@ class Prerequisite(Model):
     """A program that must be there before the setting makes sense. It is there when one of the signs is."""
 
     application: Sentence = Field(description="What the program is called.", examples=["SMART Notebook"])
-    programs: tuple[str, ...] = Field(
+    programs: Texts = Field(
         default=(),
         description="Names in the list of installed programs, `*` allowed.",
         examples=[["SMART Notebook*"]],
     )
-    commands: tuple[str, ...] = Field(
-        default=(), description="Commands that the teacher can start.", examples=[["gsettings"]]
-    )
-    paths: tuple[CatalogPath, ...] = Field(
+    commands: Texts = Field(default=(), description="Commands that the teacher can start.", examples=[["gsettings"]])
+    paths: Paths = Field(
         default=(), description="Files or folders, `*` allowed.", examples=[["/Applications/Firefox.app"]]
     )
 
@@ -238,7 +236,7 @@ class CatalogItem(Model):
     desktop: Desktop | None = Field(
         default=None, description="On Linux: the desktop it belongs to (`gnome`, `kde`, `any`).", examples=["gnome"]
     )
-    capture: Annotated[tuple[Capture, ...], Field(min_length=1)] = Field(
+    capture: Annotated[tuple[Capture, ...], BeforeValidator(_one_mapping), Field(min_length=1)] = Field(
         description="What is captured, by `kind`.",
         examples=[[{"kind": "registry", "key": "HKCU\\Control Panel\\Desktop", "values": ["Wallpaper"]}]],
     )
@@ -275,7 +273,7 @@ class CatalogItem(Model):
         description="Programs that must be installed. While one is missing, the setting is kept, and told.",
         examples=[[{"application": "SMART Notebook", "programs": ["SMART Notebook*"]}]],
     )
-    closed: tuple[str, ...] = Field(
+    closed: Texts = Field(
         default=(),
         description="Programs that must not run while it is put back, since they would write over it.",
         examples=[["firefox.exe"]],
@@ -288,7 +286,7 @@ class CatalogItem(Model):
         description="Whether it holds secrets: captured only where the school asks for it, and sealed apart.",
         examples=[True],
     )
-    redact: tuple[str, ...] = Field(
+    redact: Texts = Field(
         default=(),
         description="Names of values or keys (`*` allowed) that are told and never stored.",
         examples=[["*Password*"]],
@@ -304,6 +302,9 @@ class CatalogItem(Model):
         description="File with an example of what is captured, for tests; required in firstbell's own catalog.",
         examples=["windows/windows-wallpaper.yaml"],
     )
+
+    def __hash__(self) -> int:
+        return hash((self.platform, self.id))
 
     @property
     def on_request(self) -> bool:

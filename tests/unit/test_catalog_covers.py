@@ -69,7 +69,7 @@ def test_registry_values() -> None:
     found = capture(
         kind="registry",
         key="HKEY_CURRENT_USER\\Control Panel\\Desktop",
-        values=["Wall*", "", "SCRNSAVE.EXE"],
+        values=["Wall*", "(default)", "SCRNSAVE.EXE"],
         exclude=["WallpaperOrigin*"],
     )
     assert found.kind == "registry"
@@ -103,6 +103,7 @@ def test_dconf() -> None:
     assert found.covers("/org/b/key")
     assert not found.covers("/org/b/key2")
     assert not found.covers("/org/ab")
+    assert capture(kind="dconf", paths="/org/a").covers("/org/a/x")  # type: ignore[union-attr, call-arg]
     assert not found.covers("/org/a/state/x")
     assert not found.covers("/org/a/no/x")
 
@@ -189,3 +190,11 @@ def test_versions_of_the_program_then_and_now() -> None:
     assert limits.objection("windows", os_then="", os_now="", app_now="15.0") == (
         "this is for versions of the program from 16.0 up to 16, and here is 15.0"
     )
+
+
+def test_one_text_is_a_list_of_one() -> None:
+    one = capture(kind="registry", key="HKCU\\A\\B", values="x", exclude="y")
+    assert one.kind == "registry"
+    assert (one.values, one.exclude) == (("x",), ("y",))
+    assert capture(kind="registry", key="HKCU\\A\\B", values="all") == capture(kind="registry", key="HKCU\\A\\B")
+    assert capture(kind="files", paths="{home}/x") == capture(kind="files", paths=["{home}/x"])

@@ -90,6 +90,13 @@ def test_a_problem_is_told_with_its_line(old: str, new: str, line: int, path: st
         ("{kind: files, paths: []}", 8, "capture.0.paths", "this is empty"),
         ("{kind: presence, paths: ['{home}/x']}", 9, "restore", "nothing in it can be put back"),
         ("{kind: command, argv: [x, '{value}'], apply: [y]}", 8, "capture.0.argv", "has no '{value}'"),
+        ("{kind: files, paths: [{home}]}", 8, "capture.0.paths.0", 'put this into quotes: "{home}"'),
+        ("{kind: ini, file: '{appdata}/x', groups: [A]}", 8, "capture.0.groups", "here belong indented lines"),
+        ("{kind: registry, key: 'HKCU\\A', values: []}", 8, "capture.0.values", "this is empty"),
+        ("{kind: registry, key: 'HKCU\\\\A\\\\B'}", 8, "capture.0.key", "with single '\\'"),
+        ("{kind: files, paths: ['{appdata}\\\\x\\']}", 8, "capture.0.paths.0", "for all that is in the folder"),
+        ("{kind: files, paths: ['{appdata}/a**']}", 8, "capture.0.paths.0", "must stand alone"),
+        ("{kind: ini, file: '{appdata}/*.ini', groups: {A: all}}", 8, "capture.0.file", "without '*'"),
         ("just a text", 8, "capture.0", "a capture is written"),
     ],
 )
@@ -97,6 +104,13 @@ def test_a_problem_of_a_capture_is_told_with_its_line(capture: str, line: int, p
     (found,) = problems(changed(CAPTURE, capture))
     assert found[:2] == (f"north-timetable.{path}", line)
     assert words in found[2]
+
+
+def test_one_capture_needs_no_list() -> None:
+    text = SOUND.replace("  capture:\n  - {", "  capture: {")
+    assert problems(text) == []
+    (found,) = problems(text.replace("kind: registry", "kind: regsitry"))
+    assert found[:2] == ("north-timetable.capture.0.kind", 7)
 
 
 def test_cannot_needs_a_reason_and_an_advice() -> None:
