@@ -154,12 +154,6 @@ def open_maintenance_records(store: RecordStore, host: str | None = None) -> tup
     return tuple(found.values())
 
 
-def maintenance_of(store: RecordStore, host: str, plan: str, clearance: str) -> MaintenanceRecord | None:
-    """Return the open record of a computer in one maintenance that belongs to a clearance."""
-    found = (one for one in open_maintenance_records(store, host) if (one.plan, one.clearance) == (plan, clearance))
-    return next(found, None)
-
-
 def _maintenance(name: str, record: Record) -> MaintenanceRecord:
     data = record.data
     texts = [data.get(key) for key in ("plan", "host", "clearance", "snapshot", "serial", "opened_at", "until")]

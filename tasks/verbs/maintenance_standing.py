@@ -49,6 +49,8 @@ def standing_of(host: str, facts: Facts, move: Move, *, by_another: bool = False
             text = note.reason or text
             where = "attention" if note.kind in (Kind.ATTENTION, Kind.FAILED) else "waits"
             needs = "IT looks at this computer" if where == "attention" else ""
+        elif move.do is Do.LOOK and not state.done:
+            needs = "whoever sets it up says when it is done, if firstbell cannot see it: 'maintenance confirm'"
     reasons = (note.reason,) if note is not None and note.reason else ()
     step = note.kind if note is not None else state.step
     return HostStanding(

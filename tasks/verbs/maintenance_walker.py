@@ -12,13 +12,13 @@ from typing import Any
 from configs.maintenance import MaintenancePlan
 from inventory.model import Host
 from tasks.errors import ConfigError, FirstbellError, TakenOver, TransportError
-from tasks.events import HostFailed, Milestone, MilestoneKind, Reporter
+from tasks.events import Event, HostFailed, Milestone, MilestoneKind, Reporter, Warned
 from tasks.policy.gate import CLOCK_TOLERANCE
 from tasks.policy.maintenance import Do, Facts, Move, next_step
 from tasks.policy.maintenance_state import HostState, Kind, fold, refused
 from tasks.policy.school_time import window_of
 from tasks.records.lease import Lease
-from tasks.records.maintenance import MaintenanceRecord, maintenance_of, open_maintenance_records, words
+from tasks.records.maintenance import MaintenanceRecord, Word, identity_of, open_maintenance_records, words
 from tasks.records.maintenance_log import StepLog
 from tasks.records.store import Clock, RecordStore
 from tasks.verbs.context import Context
@@ -67,7 +67,13 @@ class Walker:
     def _facts(self) -> Facts:
         self.log.refresh()
         state = fold(self.log.steps, self.log.damage)
-        said = words(self.store, self.plan.name, self.host.name)
+        problems: list[str] = []
+        said: tuple[Word, ...] = ()
+        try:
+            said = words(self.store, self.plan.name, self.host.name)
+        except ConfigError as error:
+            # It may be the one that stops it. What has begun comes back all the same.
+            problems.append(error.message)
         clearance = state.cleared.clearance if state.cleared else ""
         facts = Facts(
             state=state,
@@ -80,6 +86,7 @@ class Walker:
             confirmed=any(word.saying == "confirm" and word.clearance == clearance for word in said),
             accepted=any(word.saying == "accept" for word in said),
             holding=self.issue.clearance.id if self.issue is not None else "",
+            problems=tuple(problems),
         )
         if state.damage or state.ended or state.accepted:
             return facts
@@ -87,20 +94,28 @@ class Walker:
             return replace(
                 facts, waiting=self._waiting(state) if state.identified and not state.restored else frozenset()
             )
-        problems: list[str] = []
-        agreement = None
-        if state.announced:
-            try:
+        agreement, other = None, ""
+        try:
+            other = self._other()
+            if state.announced:
                 agreement = self.hands.agreement(self.context, self.plan, self.host, facts.now)
-            except FirstbellError as error:
-                problems.append(f"it cannot be found out whether people agree: {error.message}")
-        return replace(facts, agreement=agreement, other=self._other(), problems=tuple(problems))
+        except FirstbellError as error:
+            problems.append(f"it cannot be found out whether people agree: {error.message}")
+        return replace(facts, agreement=agreement, other=other, problems=tuple(problems))
 
     def _waiting(self, state: HostState) -> frozenset[str]:
+        """Return whose restore waits. Raises ``ConfigError`` when that cannot be read: it would look delivered."""
+        told: list[str] = []
+
+        def report(event: Event) -> None:
+            if isinstance(event, Warned):
+                told.append(event.message)
+
+        found = RecordStore(self.store.backend, report, clock=self.clock).pending()
+        if told:
+            raise ConfigError("; ".join(told), hint="Restores may still wait in it.", host=self.host.name)
         snapshot = state.cleared.snapshot if state.cleared else ""
-        return frozenset(
-            one.teacher for one in self.store.pending() if one.host == self.host.name and one.snapshot == snapshot
-        )
+        return frozenset(one.teacher for one in found if (one.host, one.snapshot) == (self.host.name, snapshot))
 
     def _other(self) -> str:
         """Return the other maintenance that has this computer and is not done with it."""
@@ -161,17 +176,26 @@ class Walker:
         return {"clearance": facts.state.cleared.clearance if facts.state.cleared else ""}
 
     def record(self, facts: Facts) -> MaintenanceRecord:
-        """Return its maintenance record. Raises ``ConfigError`` without one."""
-        cleared = facts.state.cleared
-        clearance = cleared.clearance if cleared else ""
-        record = maintenance_of(self.store, self.host.name, self.plan.name, clearance)
-        if record is None:
+        """Return its maintenance record, by its log. Raises ``ConfigError`` when that does not tell all of it."""
+        told = {step.step: step for step in self.log.steps if step.step in (Kind.REFRESHED, Kind.CLEARED)}
+        try:
+            fresh, cleared = told[Kind.REFRESHED].detail, told[Kind.CLEARED]
+            return MaintenanceRecord(
+                plan=self.plan.name,
+                host=self.host.name,
+                clearance=cleared.detail["clearance"],
+                snapshot=cleared.detail["snapshot"],
+                serial=str(fresh.get("serial", "")),
+                identity=identity_of(fresh.get("identity")),
+                opened_at=cleared.at,
+                until=datetime.fromisoformat(cleared.detail["until"]),
+            )
+        except (KeyError, TypeError, ValueError) as error:
             raise ConfigError(
-                "its maintenance record is not there any more",
+                f"its log does not tell how it was known before: {error}",
                 hint="Nothing is restored by itself. 'firstbell restore' does it by hand.",
                 host=self.host.name,
-            )
-        return record
+            ) from None
 
     def serial(self) -> str:
         """Return the hardware's serial number that it told when it was last saved."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,7 @@ def make(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
 
-    def site(**options: object) -> MaintenanceSite:
+    def site(**options: Any) -> MaintenanceSite:
         made = MaintenanceSite(tmp_path / "school", capsys, **options)
         made.init("secret enough")
         return made

@@ -59,6 +59,7 @@ class MaintenanceSite(PlanSite):
         key = new_key(folder / "clearance.key")
         self.config["clearance"] = {"signing_key": f"file:{key.private}", "public_keys": [str(key.public)]}
         (folder / "codes.key").write_text("0123456789abcdef" * 4)
+        (folder / "codes.key").chmod(0o600)
         self.config["approval"] = {"code_key": f"file:{folder / 'codes.key'}"}
         self.people = {"a.ito": {"name": "Aiko Ito", "sites": ["north"]}}
         (folder / "imager.py").write_text(_IMAGER)
