@@ -18,6 +18,7 @@ namespace Firstbell
         const int MacSize = 32;
         const int Block = 16;
         const int Sample = 64 * 1024;
+        const int Part = 256 * 1024;
         static readonly byte[] Magic = Encoding.ASCII.GetBytes("FBS1");
 
         readonly byte[] encrypt;
@@ -42,22 +43,68 @@ namespace Firstbell
             into.Write(Number(number), 0, 8);
             into.WriteByte(direction);
             into.Write(iv, 0, iv.Length);
+            using (DeflateStream deflate = new DeflateStream(into, Level(plain, count), true))
+            {
+                deflate.Write(plain, 0, count);
+            }
             using (Aes aes = NewAes(encrypt, iv))
             using (ICryptoTransform transform = aes.CreateEncryptor())
             {
-                // Not disposed: that would close the memory below.
-                CryptoStream encrypted = new CryptoStream(into, transform, CryptoStreamMode.Write);
-                using (DeflateStream deflate = new DeflateStream(encrypted, Level(plain, count), true))
-                {
-                    deflate.Write(plain, 0, count);
-                }
-                encrypted.FlushFinalBlock();
+                Encrypt(transform, into);
             }
-            using (HMACSHA256 mac = new HMACSHA256(authenticate))
+            byte[] sum = Mac(into.GetBuffer(), (int)into.Length);
+            into.Write(sum, 0, sum.Length);
+        }
+
+        // All behind the head, in its own place: a stream of its own would take it in small pieces.
+        static void Encrypt(ICryptoTransform transform, MemoryStream packed)
+        {
+            byte[] bytes = packed.GetBuffer();
+            int at = HeadSize;
+            int left = (int)packed.Length - HeadSize;
+            while (left > Block)
             {
-                byte[] sum = mac.ComputeHash(into.GetBuffer(), 0, (int)into.Length);
-                into.Write(sum, 0, sum.Length);
+                int size = Math.Min(left, Part) / Block * Block;
+                if (transform.TransformBlock(bytes, at, size, bytes, at) != size)
+                {
+                    throw new CryptographicException("blocks were kept back");
+                }
+                at += size;
+                left -= size;
             }
+            byte[] last = transform.TransformFinalBlock(bytes, at, left);
+            packed.SetLength(at);
+            packed.Position = at;
+            packed.Write(last, 0, last.Length);
+        }
+
+        // HMAC-SHA256 by its definition (RFC 2104): that of .NET Framework is made of its own slow SHA-256.
+        byte[] Mac(byte[] bytes, int count)
+        {
+            byte[] pad = new byte[64];
+            byte[] inner = Hash(Padded(pad, 0x36), bytes, count);
+            return Hash(Padded(pad, 0x5c), inner, inner.Length);
+        }
+
+        static byte[] Hash(byte[] first, byte[] then, int count)
+        {
+            using (SHA256 hash = new SHA256CryptoServiceProvider())
+            {
+                hash.TransformBlock(first, 0, first.Length, null, 0);
+                // Not the final one: that would be copied.
+                hash.TransformBlock(then, 0, count, null, 0);
+                hash.TransformFinalBlock(first, 0, 0);
+                return hash.Hash;
+            }
+        }
+
+        byte[] Padded(byte[] pad, byte with)
+        {
+            for (int i = 0; i < pad.Length; i++)
+            {
+                pad[i] = (byte)(with ^ (i < authenticate.Length ? authenticate[i] : 0));
+            }
+            return pad;
         }
 
         // The content of a segment, which must be the one with this number, direction and size. Throws InvalidDataException
@@ -69,12 +116,9 @@ namespace Firstbell
             {
                 throw new InvalidDataException("a segment of " + size + " bytes cannot be");
             }
-            using (HMACSHA256 mac = new HMACSHA256(authenticate))
+            if (!Same(Mac(segment, size - MacSize), segment, size - MacSize))
             {
-                if (!Same(mac.ComputeHash(segment, 0, size - MacSize), segment, size - MacSize))
-                {
-                    throw new InvalidDataException("a segment was changed on its way");
-                }
+                throw new InvalidDataException("a segment was changed on its way");
             }
             byte[] head = new byte[HeadSize - Block];
             Buffer.BlockCopy(Magic, 0, head, 0, 4);
