@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from flows.commands import identity
 from flows.commands.selection import load_context
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
     confirm = _action(actions, common, "confirm", run_confirm, "say that a computer is set up anew")
     cancel = _action(actions, common, "cancel", run_cancel, "stop for good: no computer is wiped any more")
     accept = _action(actions, common, "accept", run_accept, "say that everything on a computer is there again")
+    identity.add(actions, common)
     for parser in (confirm, accept):
         parser.add_argument("host", metavar="HOST", help="the computer")
     for parser in (confirm, cancel, accept):

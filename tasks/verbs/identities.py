@@ -36,7 +36,7 @@ def accept_by_hand(host: str, fingerprint: str) -> str:
     """Return the hint for a person who can compare the identity of a computer at the computer itself."""
     return (
         "Nothing was sent to it. Compare the fingerprint at the computer; only if it is right: "
-        f"firstbell maintenance accept-identity {host} --fingerprint {fingerprint}"
+        f"firstbell maintenance accept-identity {host} --by YOUR-NAME --fingerprint {fingerprint}"
     )
 
 

@@ -14,8 +14,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from inventory.folders import check_fingerprint
 from inventory.model import Host
-from tasks.errors import AuthFailed, HelperFailed, IdentityRefused, Timeout, Unreachable
+from tasks.errors import AuthFailed, ConfigError, HelperFailed, IdentityRefused, Timeout, Unreachable
 from tasks.policy.host_identity import IdentityVerdict, is_fresh, is_outdated, may_meet, settle
 from tasks.records.identities import AcceptedIdentity
 from tasks.records.maintenance import MaintenanceRecord
@@ -112,10 +113,15 @@ def accept_identity(
 ) -> AcceptedIdentity:
     """Know a host from now on by what it shows now: ``by`` has compared the fingerprint at the computer itself.
 
-    Nobody logs in for that. Raises ``IdentityRefused`` when it shows another one, and ``Unreachable`` when nothing.
+    Nobody logs in for that, unless the worker knows it anyway. Raises ``IdentityRefused`` when it shows another one,
+    ``Unreachable`` when nothing, and ``ConfigError`` for what is no fingerprint.
     """
+    try:
+        fingerprint = check_fingerprint(fingerprint)
+    except ValueError as error:
+        raise ConfigError(f"'{fingerprint}': {error}", hint="Nothing was accepted.", host=host.name) from None
     shown = _look_at(context, host)
-    if shown.fingerprint != fingerprint.rstrip("="):
+    if shown.fingerprint != fingerprint:
         raise IdentityRefused(
             f"it shows {shown.fingerprint or 'no key'} ({shown.algorithm or shown.kind}), not {fingerprint}",
             hint="Nothing was accepted. Compare once more, at the computer itself, the key of that algorithm.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,9 +16,10 @@ import pytest
 import yaml
 
 from configs.load import load_config
+from flows.cli import main
 from inventory.load import load_inventory
 from tasks.backends.local import LocalBackend
-from tasks.errors import AuthFailed, IdentityRefused
+from tasks.errors import AuthFailed, ConfigError, IdentityRefused
 from tasks.records.identities import identities
 from tasks.records.maintenance import MaintenanceRecord
 from tasks.records.store import RecordStore
@@ -147,7 +149,7 @@ def test_another_computer_under_its_name_is_left_at_once(school: School) -> None
     school.computer.serial = "ANOTHER"
     with pytest.raises(IdentityRefused, match="serial number is another one") as caught:
         accept(worker, record)
-    assert f"accept-identity {HOST} --fingerprint {school.computer.fingerprint}" in caught.value.hint
+    assert f"accept-identity {HOST} --by YOUR-NAME --fingerprint {school.computer.fingerprint}" in caught.value.hint
     wait_until(lambda: not school.computer.sshd.sessions())
     assert not (school.folder / "repository/records/host-identity").exists()
 
@@ -182,6 +184,8 @@ def test_without_a_serial_number_a_person_must_accept(school: School, who: str) 
         assert logins(school.computer) == before
     host = worker.host(HOST)
     with pytest.raises(IdentityRefused, match=r"it shows SHA256:.* \(ssh-ed25519\), not SHA256:AAAA"):
+        accept_identity(worker, host, f"SHA256:{'A' * 43}", by="it.meier")
+    with pytest.raises(ConfigError, match="this is no SHA-256"):
         accept_identity(worker, host, "SHA256:AAAA", by="it.meier")
     accepted = accept_identity(worker, host, new, by="it.meier")
     assert (accepted.identity.fingerprint, accepted.by) == (new, "it.meier")
@@ -191,7 +195,7 @@ def test_without_a_serial_number_a_person_must_accept(school: School, who: str) 
     assert serial(worker) == ("" if who == "computer" else "SN-LAB3-07")
 
 
-def test_only_once_in_a_maintenance(school: School) -> None:
+def test_only_once_in_a_maintenance(school: School, capsys: pytest.CaptureFixture[str]) -> None:
     worker, record = school.worker(), school.record()
     school.computer.change_host_key()
     assert isinstance(accept(worker, record), Returned)
@@ -202,7 +206,10 @@ def test_only_once_in_a_maintenance(school: School) -> None:
         serial(worker)
     assert third in caught.value.hint
     # A person may.
-    accept_identity(worker, worker.host(HOST), third, by="it.meier")
+    where = ["--config", str(school.folder / "app.yaml"), "--inventory", str(school.folder)]
+    verb = ["maintenance", "accept-identity", HOST, "--by", "it.meier", "--fingerprint", third, "--json"]
+    assert main([*verb, *where]) == 0
+    assert json.loads(capsys.readouterr().out)["fingerprint"] == third
     found = look(worker, record)
     assert isinstance(found, Returned)
     assert found.identity.fingerprint == third
@@ -261,11 +268,16 @@ def test_no_password_is_sent_before_the_serial_number_was_seen(
         assert isinstance(found, Away)
         assert "does not let us in yet" in found.why
     assert "Failed password" not in school.computer.sshd.log
+    # A person has compared it: then it is known as any other is.
+    accept_identity(worker, worker.host(HOST), school.computer.fingerprint, by="it.meier")
+    with pytest.raises(AuthFailed):
+        serial(school.worker(ssh={"password": "env:SSH_SECRET"}))
+    assert school.computer.sshd.log.count("Failed password") == 1
     # Where nothing has changed, a refused login is told, so that nobody tries again and again.
     school.room.learn()
     with pytest.raises(AuthFailed):
         look(school.worker(ssh={"password": "env:SSH_SECRET"}), school.record())
-    assert "Failed password" in school.computer.sshd.log
+    assert school.computer.sshd.log.count("Failed password") == 2
 
 
 def test_a_forged_or_foreign_record_does_not_count(school: School) -> None:

@@ -33,6 +33,11 @@ def _fingerprint(pair: Pair) -> str:
     return certificate_fingerprint(ssl.PEM_cert_to_DER_cert(pair[0].read_text()))
 
 
+def _let_in(server: WinRmServer, certificate: Path) -> None:
+    name = x509.load_pem_x509_certificate(certificate.read_bytes()).subject.rdns[0].get_attributes_for_oid
+    server.accounts.certificates[str(name(x509.NameOID.COMMON_NAME)[0].value)] = "svc-firstbell"
+
+
 @pytest.fixture
 def pair(tmp_path: Path) -> Pair:
     """The server's certificate and key."""
@@ -137,6 +142,25 @@ def test_another_certificate_than_the_pinned_one(server: WinRmServer, make: Make
     assert transport.identity().fingerprint == _fingerprint(pair)
 
 
+def test_a_reimaged_computer_gets_no_password_and_no_proof_of_one(
+    server: WinRmServer, make: Make, pair: Pair, other: Pair
+) -> None:
+    for known in ({}, {"fingerprint": _fingerprint(other)}):
+        for auth in ("ntlm", "basic"):
+            with pytest.raises(IdentityRefused, match=f"a login by {auth} needs a password"):
+                make(auth=auth, **known).open(lambda identity: "without-password")
+    assert server.accounts.logins == []
+    certificate, key = other
+    _let_in(server, certificate)
+    by_certificate = make(auth="certificate", certificate_file=certificate, key_file=key, user=None, password=None)
+    by_certificate.open(lambda identity: "without-password")
+    assert says(by_certificate)
+    # A person has compared it: it is known as any other is.
+    compared = make(fingerprint=_fingerprint(other), auth="basic")
+    compared.open(lambda identity: "compared")
+    assert says(compared)
+
+
 def test_the_certificate_changes_under_way(server: WinRmServer, make: Make, pair: Pair, other: Pair) -> None:
     transport = make(ca_file=pair[0])
     transport.open()
@@ -189,8 +213,7 @@ def test_a_password_that_is_not_latin(server: WinRmServer, make: Make, pair: Pai
 
 
 def test_a_login_by_certificate(server: WinRmServer, make: Make, pair: Pair, other: Pair) -> None:
-    name = x509.load_pem_x509_certificate(other[0].read_bytes()).subject.rdns[0].get_attributes_for_oid
-    server.accounts.certificates[str(name(x509.NameOID.COMMON_NAME)[0].value)] = "svc-firstbell"
+    _let_in(server, other[0])
     settings = {"auth": "certificate", "user": None, "password": None, "ca_file": pair[0]}
     transport = make(certificate_file=other[0], key_file=other[1], **settings)
     transport.open()
