@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from prefect import flow
-from prefect.client.schemas.objects import State
+from prefect import Flow, flow
+from prefect.client.schemas.objects import FlowRun, State
+from prefect.logging.loggers import flow_run_logger
 from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import ValidationError
@@ -50,7 +51,28 @@ _NAMED = 3
 _LONG = timedelta(days=60)
 
 
-@flow(name="run-maintenance", flow_run_name="maintenance {plan}", persist_result=False)
+def _stop_for_good(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
+    """Stop what a run was walking when somebody cancels it: they want no more wipes, also not ten minutes later."""
+    log = flow_run_logger(flow_run, flow)
+    try:
+        context = load_context()
+        if "plan" in flow_run.parameters:
+            found = [plan_of(context, flow_run.parameters["plan"])]
+        else:
+            found = open_plans(context, flow_run.parameters["site"], datetime.now(UTC))
+        for plan in found:
+            cancel_plan(context, plan, by="whoever cancelled its run", reason="its run was cancelled")
+            log.warning("The maintenance '%s' is stopped: no computer is wiped any more.", plan.name)
+    except FirstbellError as error:
+        log.error("The maintenance is NOT stopped, only its run: %s %s", error, error.hint)  # noqa: TRY400
+
+
+@flow(
+    name="run-maintenance",
+    flow_run_name="maintenance {plan}",
+    persist_result=False,
+    on_cancellation=[_stop_for_good],
+)
 def run_maintenance(plan: str = forms.PLAN) -> State[Any]:
     """Take every computer of a maintenance as far as it can go now.
 
@@ -65,7 +87,12 @@ def run_maintenance(plan: str = forms.PLAN) -> State[Any]:
         return failed(error)
 
 
-@flow(name="run-open-maintenance", flow_run_name="maintenance of {site}", persist_result=False)
+@flow(
+    name="run-open-maintenance",
+    flow_run_name="maintenance of {site}",
+    persist_result=False,
+    on_cancellation=[_stop_for_good],
+)
 def run_open_maintenance(site: str = SITE) -> State[Any]:
     """Take every maintenance of a school that was opened and is not over as far as it can go now."""
     try:

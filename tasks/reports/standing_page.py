@@ -98,8 +98,8 @@ def standing_page(plan: MaintenancePlan, found: Sequence[Stands], zone: tzinfo, 
         f"**{headline(found)[:1].upper()}{headline(found)[1:]}.**",
         "",
         f"As of {local_day_time(now, zone)}. Computers may be wiped from {_wall(plan.window.start)} until "
-        f"{_wall(plan.window.end)}, as soon as everybody has agreed"
-        + (f" by {_wall(plan.deadline)}." if plan.deadline is not None else "."),
+        f"{_wall(plan.window.end)}, each once everybody who is asked for it has agreed"
+        + (f", by {_wall(plan.deadline)} at the latest." if plan.deadline is not None else "."),
         "",
     ]
     ordered = worst_first(found)
