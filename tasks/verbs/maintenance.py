@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -27,6 +28,7 @@ from tasks.records.store import Clock, RecordStore, utc_now
 from tasks.verbs.context import Context
 from tasks.verbs.maintenance_hands import Hands, Telling
 from tasks.verbs.maintenance_plan import plan_digest, plan_hosts, preview_plan
+from tasks.verbs.maintenance_slots import slot
 from tasks.verbs.maintenance_standing import HostStanding, standing_of
 from tasks.verbs.maintenance_walk import Walk
 from tasks.verbs.maintenance_wiring import real_hands
@@ -228,7 +230,10 @@ def _advance(
             lease = take_lease(walk.store, _LEASE, name)
             if lease is None:
                 return standing_of(name, facts, move, by_another=True)
-            with lease:
+            with lease, slot(walk.store, walk.plan) as free:
+                if not free:
+                    waiting = standing_of(name, facts, move)
+                    return replace(waiting, state="waits", text="other computers are worked on first", needs="")
                 try:
                     walk.go(lease)
                 except TakenOver as error:
