@@ -17,6 +17,7 @@ from prefect.states import Completed, Failed
 
 from configs.errors import ConfigError, FirstbellError
 from flows import decision_forms as forms
+from flows.events import emit_answer
 from flows.forms import OptionalText, OptionalTexts
 from tasks.answers import Decision, ScopeKind
 from tasks.errors import AnswerRefused
@@ -66,6 +67,7 @@ def answer_maintenance(
         )
     except FirstbellError as error:
         return _failed(context, error, [code])
+    emit_answer(found.site, plan=found.plan)
     zone = zone_of(context, found.site)
     hosts = ", ".join(found.hosts)
     said = {

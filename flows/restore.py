@@ -12,6 +12,7 @@ from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
 from configs.errors import FirstbellError, InventoryError
+from flows.events import RESTORE_COMPLETED, emit_host_event
 from flows.forms import (
     RESTORE_AS_OF,
     RESTORE_COMPUTER,
@@ -104,6 +105,10 @@ def restore_host(
         )
     except FirstbellError as error:
         return failed(error)
+    outcome = state.result(raise_on_failure=False)
+    if isinstance(outcome, RestoreOutcome) and outcome.result is not None and outcome.complete:
+        text = "Everything that was asked for is there again."
+        emit_host_event(RESTORE_COMPLETED, context.host(outcome.host).site, outcome.host, text=text)
     return _final(state)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from prefect import flow
@@ -16,6 +16,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from configs.errors import FirstbellError, InventoryError
 from configs.model import RepositoryPlace
+from flows.events import SNAPSHOT_COMPLETED, emit_host_event
 from flows.forms import HOST, REASON, SITE, SITE_HOSTS, SITE_REASON, OptionalTexts, SiteReason, SnapshotReason
 from flows.outcome import failed, site_state
 from inventory.select import select
@@ -27,6 +28,9 @@ from tasks.verbs.context import Context
 from tasks.verbs.reporting import failed_report
 from tasks.verbs.site_repository import open_repository, repository_place
 from tasks.worker import load_context
+
+#: States of a snapshot in which nothing is missing that nobody answers for.
+_SAVED: Final = ("complete", "complete-with-acknowledged-skips")
 
 
 def _site_run_name() -> str:
@@ -81,6 +85,9 @@ def run_hosts(context: Context, site: str, names: Sequence[str], reason: str, *,
     for group in by_repository.values():
         reports += _snapshot_group(context, site, group, reason)
     report = SiteReport(context.config.site(site).title or site, started, time.monotonic() - began, tuple(reports))
+    for host in reports:
+        if host.state in _SAVED:
+            emit_host_event(SNAPSHOT_COMPLETED, site, host.host, text="Everything is saved.")
     zone = ZoneInfo(context.config.site(site).time_zone)
     publish(page, site_page(report, zone), report.headline)
     return report
