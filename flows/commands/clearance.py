@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from flows.commands.gate import named_plan
 from flows.commands.selection import load_context
 
 
@@ -22,6 +23,7 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
     actions = clearance.add_subparsers(dest="action", metavar="ACTION", required=True)
     issue = actions.add_parser("issue", parents=[common], help="issue one, when the gate is open")
     issue.add_argument("host", metavar="HOST")
+    issue.add_argument("--plan", default="", help="as a step of this maintenance plan: with what people said to it")
     issue.set_defaults(run=run_issue)
     verify = actions.add_parser(
         "verify",
@@ -52,7 +54,8 @@ def run_issue(arguments: argparse.Namespace) -> int:
     from tasks.verbs.clearance import issue_clearance
 
     context = load_context(arguments)
-    issued = issue_clearance(context, arguments.host, calendar=calendar_lookup(context))
+    plan = named_plan(context, arguments.plan)
+    issued = issue_clearance(context, arguments.host, calendar=calendar_lookup(context), plan=plan)
     if arguments.json:
         document = {"type": "clearance", "token": issued.token, **issued.clearance.to_claims()}
         sys.stdout.write(json.dumps(document) + "\n")

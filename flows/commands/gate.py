@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from flows.commands.selection import add_selection, load_context, selected_hosts
 
 if TYPE_CHECKING:
+    from configs.maintenance import MaintenancePlan
     from tasks.verbs.context import Context
     from tasks.verbs.gate import HostGate
     from tasks.verbs.verify import HostVerification
@@ -39,6 +40,7 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
         "Take any other code for a no.",
     )
     add_selection(gate)
+    gate.add_argument("--plan", default="", help="as a step of this maintenance plan: with what people said to it")
     gate.set_defaults(run=run_gate)
 
 
@@ -80,13 +82,24 @@ def run_gate(arguments: argparse.Namespace) -> int:
     from tasks.verbs.gate import gate_hosts
 
     context = load_context(arguments)
-    found = gate_hosts(context, _names(context, arguments), calendar=calendar_lookup(context))
+    plan = named_plan(context, arguments.plan)
+    found = gate_hosts(context, _names(context, arguments), calendar=calendar_lookup(context), plan=plan)
     for one in found:
         if arguments.json:
             sys.stdout.write(json.dumps(gate_json(one)) + "\n")
         else:
             sys.stdout.write("\n".join(gate_lines(context, one)) + "\n")
     return 0 if found and all(one.verdict.is_open for one in found) else HELD
+
+
+def named_plan(context: Context, name: str) -> MaintenancePlan | None:
+    """Return the plan that an option names, None where it names none. Raises ``ConfigError``."""
+    if not name:
+        return None
+    # Few ask for a plan, and the gate has half a second.
+    from tasks.verbs.maintenance_plan import plan_of
+
+    return plan_of(context, name)
 
 
 def _names(context: Context, arguments: argparse.Namespace) -> list[str]:

@@ -14,10 +14,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from flows.commands.gate import named_plan
 from flows.commands.selection import load_context
 
 if TYPE_CHECKING:
-    from configs.maintenance import MaintenancePlan
     from tasks.verbs.codes import Invitation
     from tasks.verbs.context import Context
     from tasks.verbs.holds import Placed
@@ -229,7 +229,7 @@ def run_override(arguments: argparse.Namespace) -> int:
         codes=codes,
         hosts=arguments.computers,
         reason=arguments.reason,
-        plan=_plan(context, arguments.plan),
+        plan=named_plan(context, arguments.plan),
     )
     past = "".join(f"\n    {text}" for text in placed.past)
     return _placed(arguments, context, "override", placed, f"override, line {placed.number} of the ledger. Past:{past}")
@@ -362,16 +362,10 @@ def _wanted(context: Context, arguments: argparse.Namespace) -> list[Invitation]
         return [own_code(context, arguments.site, key) for key in arguments.person]
     if bool(arguments.plan) == bool(arguments.computers):
         raise ConfigError("codes for what?", hint="Name a --plan, or computers, or --own.")
-    plan = _plan(context, arguments.plan)
+    plan = named_plan(context, arguments.plan)
     hosts = list(plan_hosts(context, plan)) if plan is not None else [context.host(one) for one in arguments.computers]
     found = invite(context, plan, hosts)
     return [one for one in found if not arguments.person or one.person in arguments.person]
-
-
-def _plan(context: Context, name: str) -> MaintenancePlan | None:
-    from tasks.verbs.maintenance_plan import plan_of
-
-    return plan_of(context, name) if name else None
 
 
 def _sites(context: Context, site: str | None) -> Sequence[str]:

@@ -171,16 +171,17 @@ def _last_words(subject: Subject, lines: Iterable[Line], now: datetime) -> dict[
     An answer to another plan concerns it where it still puts the computer off, or refuses it beyond any plan; where no
     plan asks, every refusal that still stands does.
     """
-    found: dict[str, Answered] = {}
+    newest: dict[tuple[str, str], Answered] = {}
     for line in lines:
-        if not isinstance(line, Answered) or subject.host not in line.hosts:
+        if isinstance(line, Answered) and subject.host in line.hosts:
+            newest[line.person, line.plan] = line
+    found: dict[str, Answered] = {}
+    for (person, plan), one in newest.items():
+        beyond = one.decision is Decision.DEFER or "" in (subject.plan, plan)
+        if plan != subject.plan and not (beyond and _is_no(one, now)):
             continue
-        elsewhere = line.plan != subject.plan
-        if elsewhere and not (
-            _is_no(line, now) and (line.decision is Decision.DEFER or "" in (subject.plan, line.plan))
-        ):
-            continue
-        found[line.person] = line
+        if person not in found or found[person].seq < one.seq:
+            found[person] = one
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import stat
+import subprocess
 import sys
 import time
 from datetime import UTC, datetime, timedelta
@@ -135,6 +136,12 @@ def test_a_refusal_in_a_plan_stops_the_gate_beyond_the_plan(saved: PeopleSite, m
     code, out, _ = saved.say("refuse", "--code-file", str(file), "--plan", "summer")
     assert (code, "Aiko Ito refused: lab3-07 will not be wiped" in out) == (0, True)
     assert saved.codes() == ["refused"]
+    in_plan = [one["code"] for one in saved.last("gate", HOST, "--plan", "summer", expect=20)["reasons"]]
+    assert in_plan == ["refused", "no-approval"]
+    file.write_text(codes(saved, "--plan", "summer")["a.ito"])
+    assert saved.say("approve", "--code-file", str(file))[0] == 0
+    assert saved.last("gate", HOST, "--plan", "summer", expect=0)["verdict"] == "open"
+    assert saved.codes(expect=0) == []
 
 
 def test_the_ledger_tells_everything_and_shows_harm(site: PeopleSite, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,6 +158,47 @@ def test_the_ledger_tells_everything_and_shows_harm(site: PeopleSite, monkeypatc
     site.lines()[1].unlink()
     code, out, _ = site.say("ledger", "--verify")
     assert (code, "NOT TO BE BELIEVED" in out) == (1, True)
+
+
+def test_two_programs_with_one_code_at_once(site: PeopleSite) -> None:
+    file = site.folder / "code.txt"
+    file.write_text(codes(site, HOST)["a.ito"])
+    where = ["--config", str(site.folder / "app.yaml"), "--inventory", str(site.folder / "inventory")]
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-m", "flows.cli", verb, "--code-file", str(file), *where],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for verb in ("approve", "refuse")
+    ]
+    said = [process.communicate(timeout=60) for process in running]
+    assert sorted(process.returncode for process in running) == [0, 1], said
+    (lost,) = (err for process, (_, err) in zip(running, said, strict=True) if process.returncode)
+    assert "used already" in lost
+    assert site.run("ledger", "--verify")[0] == 0
+
+
+@pytest.mark.parametrize("harm", ["change", "remove"])
+def test_the_gate_holds_where_the_ledger_was_harmed(
+    saved: PeopleSite, monkeypatch: pytest.MonkeyPatch, harm: str
+) -> None:
+    type_in(monkeypatch, codes(saved, HOST)["a.ito"])
+    saved.last("approve", expect=0)
+    assert saved.codes(expect=0) == []
+    # On another worker, which has not seen the ledger before.
+    monkeypatch.setenv("XDG_CACHE_HOME", str(saved.folder / "another cache"))
+    assert saved.codes(expect=0) == []
+    line = saved.lines()[2]
+    if harm == "remove":
+        line.unlink()
+    else:
+        line.chmod(0o600)
+        line.write_text(line.read_text().replace("printed", "mailed"))
+    assert "unreadable" in saved.codes()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(saved.folder / "a third cache"))
+    assert "unreadable" in saved.codes()
 
 
 def test_usage(site: PeopleSite, monkeypatch: pytest.MonkeyPatch) -> None:

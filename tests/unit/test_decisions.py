@@ -12,7 +12,8 @@ import pytest
 
 from configs.errors import ConfigError
 from tasks.errors import AnswerRefused
-from tasks.verbs.codes import own_code
+from tasks.verbs.code_letters import letter_of
+from tasks.verbs.codes import own_code, void_code
 from tasks.verbs.context import Context
 from tasks.verbs.decisions import Answer, decide, invite, read_ledger, standing
 from tasks.verbs.holds import lift_hold, list_holds, override, place_hold
@@ -199,8 +200,11 @@ def test_without_a_plan_an_approval_ends_by_itself(site: PeopleSite) -> None:
 def test_a_refusal_counts_where_no_plan_asks_and_not_in_another_plan(site: PeopleSite) -> None:
     context = site.context()
     summer, other = plan_for(), plan_for(name="other")
-    say(context, codes_of(context, summer, [HOST])["a.ito"], "refuse")
+    answer = say(context, codes_of(context, summer, [HOST])["a.ito"], "refuse")
     assert stands(context).refused_by == ("Aiko Ito",)
+    answer = say(context, answer.following.code, "approve")
+    assert stands(context).refused_by == ()
+    say(context, answer.following.code, "refuse")
     say(context, codes_of(context, other, [HOST])["a.ito"], "approve")
     assert stands(context, other).agreed
     assert not stands(context, summer).agreed
@@ -227,6 +231,68 @@ def test_each_character_of_a_code_counts(site: PeopleSite) -> None:
         with pytest.raises(AnswerRefused, match="not one of our codes"):
             say(context, wrong, "approve")
     say(context, code, "approve")
+
+
+def test_a_code_put_together_of_two_is_none(site: PeopleSite) -> None:
+    context = site.context()
+    given = codes_of(context, None, [HOST])
+    plan = codes_of(context, plan_for(), [HOST])
+    mine = own(context, "a.ito").code
+    for first, second in [
+        (given["a.ito"], given["m.okafor"]),
+        (given["a.ito"], plan["a.ito"]),
+        (given["a.ito"], mine),
+        (mine, given["a.ito"]),
+    ]:
+        mixed = first.replace("-", "")[:8] + second.replace("-", "")[8:]
+        with pytest.raises(AnswerRefused, match="not one of our codes"):
+            say(context, mixed, "approve")
+
+
+def test_a_code_that_others_saw_is_exchanged(site: PeopleSite) -> None:
+    context, plan = site.context(), plan_for()
+    code = codes_of(context, plan, [HOST])["a.ito"]
+    following = void_code(context, code, now=NOW)
+    with pytest.raises(AnswerRefused, match="used already"):
+        say(context, code, "approve")
+    with pytest.raises(AnswerRefused, match="used already"):
+        void_code(context, code, now=NOW)
+    assert codes_of(context, plan, [HOST])["a.ito"] == following.code
+    say(context, following.code, "approve")
+    assert stands(context, plan).agreed
+
+
+def test_a_code_is_in_no_text_that_may_be_logged(site: PeopleSite) -> None:
+    context = site.context()
+    (one, *_) = invite(context, None, [HOST], now=NOW)
+    answer = say(context, one.code, "approve")
+    for shown in (repr(one), repr([one]), repr(answer), str(answer)):
+        assert one.code not in shown
+        assert answer.following.code not in shown
+
+
+def test_the_letter_with_a_code_says_what_it_is_for(site: PeopleSite) -> None:
+    site.people["b.berg"] |= {"email": "b.berg@north.example", "language": "de"}
+    site.host["teachers"] = ["a.ito", "b.berg"]
+    site.host["homes"] = {}
+    site.config["letters"] = {"answer_page": "https://firstbell.north.example/answer"}
+    site.write()
+    context = site.context()
+    by_person = {one.person: one for one in invite(context, plan_for(), [HOST], now=NOW)}
+    english = letter_of(context, by_person["a.ito"])
+    assert (english.address, english.subject) == ("a.ito@north.example", "Your code for lab3-07")
+    for text in (by_person["a.ito"].code, "Sunday 5 July 2026, 12:00", "nothing is wiped", "north.example/answer"):
+        assert text in " ".join(english.text.split())
+    assert by_person["a.ito"].code in english.html
+    assert by_person["a.ito"].code not in english.thing
+    german = letter_of(context, by_person["b.berg"])
+    assert (german.subject, german.language) == ("Ihr Code für lab3-07", "de")
+    assert "Sonntag" in german.text
+    with pytest.raises(ConfigError, match="no mail address"):
+        letter_of(context, by_person["m.okafor"])
+    own_letter = letter_of(context, own(context, "a.ito"))
+    assert own_letter.subject == "Your code"
+    assert "keep computers from being wiped" in " ".join(own_letter.text.split())
 
 
 def test_wrong_codes_are_counted_slowed_and_told(site: PeopleSite) -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from tasks.backends.base import Buffer
 from tasks.backends.memory import MemoryBackend
+from tasks.backends.registry import open_backend
 from tasks.errors import BackendError
 from tasks.records.codes import CodeKey, new_secret
 from tasks.records.ledger import Entry, Ledger, LedgerState
@@ -167,6 +168,28 @@ def test_writers_at_once_decide_by_what_stands_there() -> None:
     assert state.problems == ()
     assert [one.event for one in state.entries].count("won") == 1
     assert len(state.entries) == 10
+
+
+@pytest.mark.s3
+def test_writers_at_once_on_a_real_store(s3_location: str) -> None:
+    start = threading.Barrier(4)
+    won: list[bool] = []
+
+    def write() -> None:
+        backend = open_backend(s3_location, connections=2)
+        start.wait()
+        entry, _ = Ledger(backend, "north", [KEY]).append(
+            lambda state: None if state.entries else ("said", {"number": 1, "text": ""}), now=NOW
+        )
+        won.append(entry is not None)
+        backend.close()
+
+    threads = [threading.Thread(target=write) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(won) == [False, False, False, True]
 
 
 class _LastOneCounts(MemoryBackend):
