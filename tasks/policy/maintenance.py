@@ -23,6 +23,11 @@ LEAST_LEFT: Final = timedelta(minutes=2)
 #: After so many actions that came to nothing a person must look.
 MOST_STARTS: Final = 3
 
+#: A computer whose files are gone, and that is known by the same identity still, may be in the midst of being wiped: it
+#: is left alone for so long, and looked at again.
+SETTLING: Final = timedelta(minutes=5)
+_SETTLING: Final = "its files are gone; before anything is brought back it is looked at once more"
+
 #: ``untouched`` and ``done`` are ends, as far as firstbell goes; ``waits`` goes on by itself once that is there.
 Where = Literal["waits", "running", "done", "attention", "untouched"]
 
@@ -74,6 +79,8 @@ class Facts:
     window_start: datetime
     window_end: datetime
     return_within: timedelta
+    #: For so long the action itself may still be going on, whatever became of the worker that began it.
+    action_within: timedelta = timedelta()
     #: None: it is not known, which is no agreement.
     agreement: Agreement | None = None
     #: Whether the plan is another one than people were told of.
@@ -222,11 +229,13 @@ def _agreed(facts: Facts) -> Move:
 class Looked:
     """What a look at a computer showed whose wipe was begun.
 
-    ``there`` when it answered; ``fresh`` when it is another one than before: a new identity, or the files are gone.
+    ``there`` when it answered; ``fresh`` when it is another one than before: a new identity, or the files are gone;
+    ``known`` when it is known by the same identity still.
     """
 
     there: bool
     fresh: bool = False
+    known: bool = False
 
 
 def after_look(facts: Facts, looked: Looked, *, stays_itself: bool, skew: timedelta) -> Move | Kind:
@@ -238,10 +247,17 @@ def after_look(facts: Facts, looked: Looked, *, stays_itself: bool, skew: timede
     state = facts.state
     started = state.started or facts.now
     empty = state.refreshed is not None and state.refreshed.files == 0
+    if looked.there and looked.fresh and looked.known and not state.done:
+        note = state.note
+        if note is None or note.reason != _SETTLING:
+            return Move(Do.WAIT, "waits", _SETTLING, "", Kind.HELD)
+        if facts.now < note.at + SETTLING:
+            return Move(Do.WAIT, "waits", _SETTLING)
     if looked.there and (looked.fresh or (state.done and (stays_itself or empty))):
         return Kind.RETURNED
     overdue = facts.now >= started + facts.return_within
-    over = state.cleared is not None and facts.now >= state.cleared.expiry + skew
+    over = facts.now >= started + facts.action_within
+    over = over and state.cleared is not None and facts.now >= state.cleared.expiry + skew
     if looked.there and over and facts.cancelled and (state.done or stays_itself):
         # Nobody may wipe it any more. To restore what is all there changes nothing.
         return Kind.RETURNED

@@ -106,7 +106,9 @@ class Lease:
         try:
             self._store.save(self._name("claim"), self._record(), overwrite=False)
         except FileExistsError:
-            return False
+            # Or it is our own, and only the answer to its first attempt was lost.
+            found = self._store.load(self._name("claim"))
+            return found is not None and found.id == self._holder
         return True
 
     def beat(self) -> bool:

@@ -93,10 +93,16 @@ class StepLog:
         try:
             self._store.save(self._folder + _name(number), record, overwrite=False)
         except FileExistsError:
-            raise TakenOver(
-                "another worker has gone on with this computer", hint="That one goes on with it.", host=self.host
-            ) from None
+            # Or it is our own, and only the answer to its first attempt was lost.
+            if not self._is_ours(number, record):
+                raise TakenOver(
+                    "another worker has gone on with this computer", hint="That one goes on with it.", host=self.host
+                ) from None
         return self._take(number, record)
+
+    def _is_ours(self, number: int, record: Record) -> bool:
+        found = self._store.load(self._folder + _name(number))
+        return found is not None and found.id == record.id
 
     def _take(self, number: int, record: Record) -> Step:
         data = record.data

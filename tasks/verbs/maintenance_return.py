@@ -22,8 +22,10 @@ class Returning(Walker):
 
     def on_look(self, facts: Facts, move: Move) -> bool:
         """Look whether it is back; what that means, ``after_look`` says."""
-        seen = self.hands.look(self.context, self.host, self.record(facts), facts.now)
-        meant = after_look(facts, Looked(seen.there, seen.fresh), stays_itself=self.plan.kind != "reimage", skew=SKEW)
+        record = self.record(facts)
+        seen = self.hands.look(self.context, self.host, record, facts.now)
+        looked = Looked(seen.there, seen.fresh, known=seen.identity == record.identity)
+        meant = after_look(facts, looked, stays_itself=self.plan.kind != "reimage", skew=SKEW)
         if isinstance(meant, Move):
             self.note(facts.state, meant)
             return False
@@ -104,6 +106,7 @@ class Returning(Walker):
     def on_accept(self, facts: Facts, move: Move) -> bool:
         """Close it: its snapshot may go."""
         word = next(word for word in words(self.store, self.plan.name, self.host.name) if word.saying == "accept")
-        self.step(facts.state, Kind.ACCEPTED, {"by": word.by})
+        # First: what is accepted is not walked any more, and would keep its snapshot for ever.
         close_maintenance_records(self.store, self.host.name, self.plan.name)
+        self.step(facts.state, Kind.ACCEPTED, {"by": word.by})
         return False

@@ -81,6 +81,7 @@ class Walker:
             window_start=self.window.start,
             window_end=self.window.end,
             return_within=timedelta(minutes=self.plan.return_minutes),
+            action_within=timedelta(minutes=getattr(self.plan.action, "timeout_minutes", 0)),
             changed=self._changed,
             cancelled=any(word.saying == "cancel" for word in said),
             confirmed=any(word.saying == "confirm" and word.clearance == clearance for word in said),

@@ -100,14 +100,14 @@ class Wiping(Walker):
 
     def on_clear(self, facts: Facts, move: Move) -> bool:
         """Ask the gate and get the clearance; when somebody worked meanwhile, save that first."""
-        for tries in range(_REFRESHES + 1):
+        for last in (False, True):
             state, now = self.state(), self.clock()
             reason = ""
             try:
                 issue = self.hands.clear(self.context, self.plan, self.host, self.window.end, now)
             except GateHold as error:
                 reason = error.message
-                if tries == _REFRESHES or self.hands.barriers(self.context, self.plan, self.host, now):
+                if last or self.hands.barriers(self.context, self.plan, self.host, now):
                     self.milestone("gate.held", "It must not be wiped now.")
                     return self.hold(state, Kind.HELD, reason)
             else:
@@ -116,7 +116,7 @@ class Wiping(Walker):
                 if state.refreshed is not None and issue.clearance.snapshot == state.refreshed.snapshot:
                     return self._cleared(state, issue, now)
                 reason = "another snapshot was made meanwhile"
-                if tries == _REFRESHES:
+                if last:
                     return self.hold(state, Kind.HELD, reason)
             if not self._save_again(state):
                 return False

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from configs.maintenance import Window
+from configs.maintenance import CommandAction, Window
 from tasks.actions.base import ActionOrder, ActionResult
 from tasks.errors import ActionFailed, ActionUnknown, ConfigError, TransportError
 from tasks.policy.gate import Reason
@@ -372,6 +372,47 @@ def test_it_began_although_nobody_knew(site: Odds) -> None:
     assert site.step_on().state == "done"
     assert {**before, "Welcome": "fresh"} == site.computer.files
     assert len(site.computer.wiped) == 1
+
+
+def test_one_in_the_midst_of_being_wiped_gets_nothing_yet(site: Odds) -> None:
+    """Its files are going, by the hand of something whose end nobody knows, and it is the same computer still."""
+
+    def breaks_off(computer: PaperComputer, order: ActionOrder) -> ActionResult:
+        identity = computer.identity
+        computer.wipe(order.clearance)
+        computer.identity = identity
+        raise ActionUnknown("the connection to the imaging server was lost")
+
+    before = dict(site.computer.files)
+    site.computer.does = breaks_off
+    for _ in range(3):
+        assert site.step_on().state == "waits"
+        site.later(minutes=2)
+    assert site.computer.restores == 0
+    assert site.steps().count("held") == 1
+    site.later(minutes=2)
+    assert site.step_on().state == "done"
+    assert {**before, "Welcome": "fresh"} == site.computer.files
+
+
+def test_an_action_that_may_still_run_keeps_another_one_from_being_begun(site: Odds) -> None:
+    def breaks_off(computer: PaperComputer, order: ActionOrder) -> ActionResult:
+        raise ActionUnknown("the connection to the imaging server was lost")
+
+    window = Window(start=site.plan.window.end, end=site.plan.window.end + timedelta(hours=10))
+    action = CommandAction(kind="command", argv=("/usr/bin/reimage",), timeout_minutes=180)
+    about = {"name": "slow", "window": window, "deadline": window.end, "action": action}
+    plan = site.plan.model_copy(update=about)
+    open_maintenance(site.context(), plan)
+    site.later(hours=11)
+    site.computer.does = breaks_off
+    for hours in (0.0, 2.5, 0.4):
+        site.later(hours=hours)
+        advance_host(site.context(), plan, HOST, clock=site.clock, hands=site.computer.hands())
+    assert len(site.computer.issued) == 1
+    site.later(hours=0.2)
+    advance_host(site.context(), plan, HOST, clock=site.clock, hands=site.computer.hands())
+    assert len(site.computer.issued) == 2
 
 
 def test_a_person_does_it_and_says_so(site: Odds) -> None:

@@ -58,7 +58,7 @@ BACK = (*STARTED, (Kind.RETURNED, {"clearance": "c1"}), Kind.IDENTIFIED)
 
 
 def facts(state: HostState, **changes: Any) -> Facts:
-    base = Facts(state, START + timedelta(minutes=1), START, END, timedelta(hours=4), AGREED)
+    base = Facts(state, START + timedelta(minutes=1), START, END, timedelta(hours=4), agreement=AGREED)
     return replace(base, **changes)
 
 
@@ -289,7 +289,7 @@ class World:
             START,
             END,
             timedelta(hours=4),
-            agreement,
+            agreement=agreement,
             cancelled=self.cancelled,
             accepted=self.roll(0.5),
             confirmed=self.wiped > 0 and self.roll(0.1),
