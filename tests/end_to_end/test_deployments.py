@@ -33,7 +33,14 @@ def silent_port() -> Iterator[int]:
 
 def test_all_is_deployed_and_a_worker_saves_a_computer(worker: PrefectStack, school: LoopbackSite, home: Path) -> None:
     deployed = worker.call("POST", "/deployments/filter", {"limit": 100})
-    assert {one["name"] for one in deployed} >= {"before-reimage", "restore-request", "nightly-north", "nightly-south"}
+    assert {one["name"] for one in deployed} >= {
+        "before-reimage",
+        "restore-request",
+        "nightly-north",
+        "nightly-south",
+        "look-at-plan",
+        "maintenance-north",
+    }
     for one in deployed:
         assert one["pull_steps"] in (None, []), one["name"]
         assert "path" not in one or one["path"] in (None, ".", ""), one["name"]
@@ -46,6 +53,9 @@ def test_all_is_deployed_and_a_worker_saves_a_computer(worker: PrefectStack, sch
         {"computer": "lab3-07", "teacher": "", "name": "", "as_of": None, "step": "only show what would happen"},
     )
     assert state["type"] == "COMPLETED", state["message"]
+    # What the schedule begins every ten minutes.
+    state = worker.run_deployment("run-open-maintenance/maintenance-north", {"site": "north"})
+    assert (state["name"], state["message"]) == ("Completed", "no maintenance of north is open")
 
 
 def test_a_cancelled_run_gives_its_lock_back(

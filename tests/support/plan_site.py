@@ -54,3 +54,9 @@ class PlanSite(GateSite):
         path.parent.mkdir(exist_ok=True)
         path.write_text(yaml.safe_dump(content))
         return content
+
+    def write_open_plan(self, name: str = "lab3", **changes: Any) -> dict[str, Any]:
+        """Write a plan whose window is open, and to which people can agree still."""
+        now = datetime.now(UTC).astimezone(ZONE)
+        start, end, deadline = (f"{now + timedelta(hours=hours):%Y-%m-%d %H:%M}" for hours in (-1, 10, 1))
+        return self.write_plan(name, window={"start": start, "end": end}, deadline=deadline, **changes)
