@@ -8,10 +8,10 @@ to be from before a reimage is refused, although a worker's ``known_hosts`` stil
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as Late
-from contextlib import AbstractContextManager, closing
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -54,6 +54,13 @@ def write_identity(context: Context, host: Host, accepted: AcceptedIdentity) -> 
     """Write down by what a host is known from now on. Raises ``FileExistsError`` as ``add_identity`` does."""
     with _backend(context, host) as backend, _opened(context, host, backend) as repository:
         add_identity(RecordStore(backend), repository, accepted)
+
+
+@contextmanager
+def records_of(context: Context, host: Host) -> Iterator[RecordStore]:
+    """Give the records beside the repository of a host, without opening that."""
+    with _backend(context, host) as backend:
+        yield RecordStore(backend)
 
 
 def _backend(context: Context, host: Host) -> AbstractContextManager[Backend]:

@@ -19,11 +19,11 @@ from inventory.model import Host
 from tasks.errors import AuthFailed, ConfigError, HelperFailed, IdentityRefused, Timeout, Unreachable
 from tasks.policy.host_identity import IdentityVerdict, is_fresh, is_outdated, may_meet, settle
 from tasks.records.identities import AcceptedIdentity
-from tasks.records.maintenance import MaintenanceRecord
+from tasks.records.maintenance import MaintenanceRecord, open_maintenance_records
 from tasks.transports.base import Accepted, HostIdentity
 from tasks.verbs.connection import OpenLink, open_link
 from tasks.verbs.context import Context
-from tasks.verbs.identities import accept_by_hand, read_identities, write_identity
+from tasks.verbs.identities import accept_by_hand, read_identities, records_of, write_identity
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ def accept_identity(
             host=host.name,
         )
     found = read_identities(context, host)
-    before = found[-1].identity if found else HostIdentity(shown.kind, "", "")
+    before = found[-1].identity if found else _before_maintenance(context, host) or HostIdentity(shown.kind, "", "")
     accepted = AcceptedIdentity(host.name, shown, before, host.serial or "", now or datetime.now(UTC), by=by)
     write_identity(context, host, accepted)
     return accepted
@@ -231,6 +231,13 @@ def _look_at(context: Context, host: Host) -> HostIdentity:
         if shown:
             return shown[-1]
         raise
+
+
+def _before_maintenance(context: Context, host: Host) -> HostIdentity | None:
+    """Return the identity that a host had when it was cleared to be wiped, None when it is in no maintenance."""
+    with records_of(context, host) as store:
+        found = open_maintenance_records(store, host.name)
+    return found[-1].identity if found else None
 
 
 def _is_known(context: Context, host: Host, identity: HostIdentity) -> bool:

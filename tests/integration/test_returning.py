@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,24 +17,30 @@ import pytest
 import yaml
 
 from configs.load import load_config
+from configs.maintenance import CommandAction
 from flows.cli import main
 from inventory.load import load_inventory
+from tasks.actions.base import ActionOrder
+from tasks.actions.registry import make_action
 from tasks.backends.local import LocalBackend
-from tasks.errors import AuthFailed, ConfigError, IdentityRefused
+from tasks.errors import ActionUnknown, AuthFailed, ConfigError, IdentityRefused
+from tasks.records.clearance import sign
 from tasks.records.identities import identities
-from tasks.records.maintenance import MaintenanceRecord
+from tasks.records.maintenance import MaintenanceRecord, open_maintenance_record
 from tasks.records.store import RecordStore
 from tasks.repository.repository import Repository
 from tasks.transports.base import HostIdentity
 from tasks.verbs.connection import connect
 from tasks.verbs.context import Context
 from tasks.verbs.returning import Away, Returned, accept_identity, accept_returned, look_for_return
-from tests.support.classroom import Classroom, ClassroomComputer
+from tests.support.classroom import Classroom, ClassroomComputer, wait_for_key
+from tests.support.clearances import Issuer
 from tests.support.sshd import make_key
 
 pytestmark = [pytest.mark.ssh, pytest.mark.namespaces]
 
 HOST = "lab3-07"
+IMAGER = Path(__file__).resolve().parents[1] / "support" / "imager.py"
 PASSWORD = "correct horse"
 
 
@@ -278,6 +285,53 @@ def test_no_password_is_sent_before_the_serial_number_was_seen(
     with pytest.raises(AuthFailed):
         look(school.worker(ssh={"password": "env:SSH_SECRET"}), school.record())
     assert school.computer.sshd.log.count("Failed password") == 2
+
+
+def test_what_a_person_accepts_ends_the_identity_from_before(school: School, tmp_path: Path) -> None:
+    worker, record = school.worker(), school.record(serial="")
+    with closing(LocalBackend(school.folder / "repository")) as backend:
+        open_maintenance_record(RecordStore(backend), record)
+    old = {path: path.read_bytes() for path in school.computer.sshd.folder.glob("host_*")}
+    accept_identity(worker, worker.host(HOST), school.computer.change_host_key(), by="it.meier")
+    assert serial(worker) == "SN-LAB3-07"
+    school.computer.stop()
+    for path, content in old.items():
+        path.write_bytes(content)
+    school.computer.start()
+    with pytest.raises(IdentityRefused, match="was its identity before it was set up anew"):
+        serial(worker)
+
+
+def test_from_the_clearance_to_the_return(school: School, tmp_path: Path) -> None:
+    """An imager in a process of its own, started by the action of a plan, with a clearance that it checks."""
+    issuer = Issuer(datetime.now(UTC).replace(microsecond=0))
+    clearance = issuer.clearance(host=HOST)
+    (tmp_path / "keys.pem").write_bytes(issuer.pem)
+    (school.computer.home / "lesson.odt").write_text("fractions")
+    worker, record = school.worker(), school.record()
+    imager = [sys.executable, str(IMAGER), str(school.room.folder / "{host}")]
+    config = CommandAction(
+        kind="command", argv=(*imager, "--clearance", "{clearance_file}", "--key", str(tmp_path / "keys.pem"))
+    )
+    action = make_action(config, worker.secret)
+
+    def order(host: str) -> ActionOrder:
+        token = sign(clearance, issuer.key)
+        return ActionOrder("lab3-summer", "north", host, "127.0.0.1", "", "", clearance=token, expiry=clearance.expiry)
+
+    before = school.room["lab3-08"].fingerprint
+    with pytest.raises(ActionUnknown, match="exit code 20"):
+        action.start(order("lab3-08"))
+    assert school.room["lab3-08"].fingerprint == before
+    assert action.start(
+        order(HOST)
+    ).text == f"good: {HOST} may be wiped until {clearance.expiry:%Y-%m-%dT%H:%M:%SZ}\n" + (f"{HOST}: imaged")
+    assert list(school.computer.home.iterdir()) == []
+    wait_for_key(school.computer)
+    found = accept(worker, record)
+    assert isinstance(found, Returned)
+    assert found.fresh
+    assert serial(worker) == "SN-LAB3-07"
 
 
 def test_a_forged_or_foreign_record_does_not_count(school: School) -> None:

@@ -1,4 +1,4 @@
-"""An imaging program for the demo and the tests: ``python -m tests.support.imager FOLDER --clearance FILE --key PEM``.
+"""An imaging program for the demo and the tests: ``python tests/support/imager.py FOLDER --clearance FILE --key PEM``.
 
 ``FOLDER`` is that of one computer of ``tests.support.classroom``. It does what such a program does where it counts: it
 asks for a clearance for exactly this computer, by the script that schools are given for that, and without one it
@@ -13,9 +13,8 @@ import sys
 import threading
 from pathlib import Path
 
-from tests.support.classroom import reimage
-
-CHECK = Path(__file__).resolve().parents[2] / "docs" / "clearance" / "check.py"
+ROOT = Path(__file__).resolve().parents[2]
+CHECK = ROOT / "docs" / "clearance" / "check.py"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -34,6 +33,10 @@ def main(arguments: list[str] | None = None) -> int:
         if code:
             print(f"{options.folder.name}: not wiped", file=sys.stderr)
             return 20
+    # It is started by its path, wherever a worker runs.
+    sys.path.insert(0, str(ROOT))
+    from tests.support.classroom import reimage
+
     threading.Event().wait(options.seconds)
     reimage(options.folder, serial=options.serial)
     print(f"{options.folder.name}: imaged")
