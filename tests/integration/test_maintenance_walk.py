@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from tasks.events import Event
+from tasks.verbs.decisions import decide, invite
 from tasks.verbs.maintenance import accept_return
+from tasks.verbs.maintenance_wiring import real_hands
 from tests.support.maintenance_site import MaintenanceSite, collected
 
 HOST = "lab3-07"
@@ -58,3 +60,30 @@ def test_the_whole_way(make: Make) -> None:
     assert collected(events) == [
         "snapshot.completed", "clearance.issued", "host.returned", "restore.completed"
     ]  # fmt: skip
+
+
+def test_of_three_computers_only_the_one_that_was_agreed_to_is_wiped(make: Make) -> None:
+    """With nothing but the real hands: the teachers' own codes, the gate, the letters."""
+    site = make(teachers={"lab3-07": "a.ito", "lab3-08": "m.okafor", "lab3-09": "j.lind"})
+    before = {name: site.files(name) for name in site.teachers}
+    site.write_maintenance(approvals={"by": "teachers"})
+    site.open()
+    standing = site.walk(real_hands())
+    assert {one.state for one in standing.values()} == {"waits"}
+    assert site.wiped == []
+    codes = {one.person: one.code for one in invite(site.context(), site.plan, list(site.teachers))}
+    decide(site.context(), code=codes["a.ito"], decision="approve")
+    decide(site.context(), code=codes["m.okafor"], decision="refuse")
+    standing = site.walk(real_hands())
+    assert {name: (one.state, one.step) for name, one in standing.items()} == {
+        "lab3-07": ("done", "told"),
+        "lab3-08": ("waits", "refused"),
+        "lab3-09": ("waits", "announced"),
+    }
+    assert [one["host"] for one in site.wiped] == ["lab3-07"]
+    assert {name: site.files(name) for name in site.teachers} == before
+    site.later(hours=11)
+    standing = site.walk(real_hands())
+    assert [one.state for one in standing.values()] == ["done", "untouched", "untouched"]
+    assert {name: site.files(name) for name in site.teachers} == before
+    assert len(site.wiped) == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -44,7 +45,10 @@ with (folder / "wiped.jsonl").open("a") as file:
 class MaintenanceSite(PlanSite):
     """Each computer has a home of its own; ``wiped`` tells what the imager did."""
 
-    def __init__(self, folder: Path, capture: Any, *, hosts: tuple[str, ...] = ("lab3-07",)) -> None:
+    def __init__(self, folder: Path, capture: Any, *, teachers: Mapping[str, str] | None = None) -> None:
+        """Write it all; ``teachers`` has the account of each computer's teacher."""
+        self.teachers = dict(teachers or {"lab3-07": "a.ito"})
+        hosts = tuple(self.teachers)
         super().__init__(folder, capture, hosts=hosts)
         self._ahead = 0.0
         for name in hosts:
@@ -55,13 +59,13 @@ class MaintenanceSite(PlanSite):
                 for number in range(24):
                     (home / "Desktop" / f"lesson {number:02}.txt").write_text(f"{name}: lesson {number}\n" * 40)
                 (home / "Papers" / "exam.txt").write_text(f"{name}: the exam")
-            self.hosts[name]["homes"] = {"a.ito": str(home)}
+            self.hosts[name] |= {"homes": {self.teachers[name]: str(home)}, "teachers": [self.teachers[name]]}
         key = new_key(folder / "clearance.key")
         self.config["clearance"] = {"signing_key": f"file:{key.private}", "public_keys": [str(key.public)]}
         (folder / "codes.key").write_text("0123456789abcdef" * 4)
         (folder / "codes.key").chmod(0o600)
         self.config["approval"] = {"code_key": f"file:{folder / 'codes.key'}"}
-        self.people = {"a.ito": {"name": "Aiko Ito", "sites": ["north"]}}
+        self.people = {one: {"name": one.title(), "sites": ["north"]} for one in self.teachers.values()}
         (folder / "imager.py").write_text(_IMAGER)
         self.write_all()
         self.write_calendar()
@@ -69,13 +73,13 @@ class MaintenanceSite(PlanSite):
 
     def home_of(self, name: str) -> Path:
         """Return the home on one of the computers."""
-        return self.folder / "computers" / name / "a.ito"
+        return self.folder / "computers" / name / "home"
 
     def write_maintenance(self, **changes: Any) -> dict[str, Any]:
         """Write a plan whose window is open now."""
         now = datetime.now(UTC).astimezone(ZONE)
         end = f"{now + timedelta(hours=10):%Y-%m-%d %H:%M}"
-        home = str(self.folder / "computers" / "{host}" / "a.ito")
+        home = str(self.folder / "computers" / "{host}" / "home")
         argv = [sys.executable, str(self.folder / "imager.py"), str(self.folder), "{host}", home, "{clearance_file}"]
         values = {
             "window": {"start": f"{now - timedelta(hours=1):%Y-%m-%d %H:%M}", "end": end},

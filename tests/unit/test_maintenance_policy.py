@@ -144,6 +144,10 @@ def test_what_has_begun_goes_on_whatever_people_say() -> None:
         ((*STARTED, (Kind.BROUGHT, {"account": "a.ito"})), "not known which computer"),
         ((*BACK, (Kind.BROUGHT, {"account": "m.okafor"})), "does not cover"),
         ((*BACK, Kind.RESTORED), "not back yet"),
+        (
+            (*STARTED, (Kind.UNDONE, {"clearance": "c1"}), (Kind.CLEARED, cleared("c2"))),
+            "no snapshot from right before",
+        ),
         ((*STARTED, (Kind.UNDONE, {"clearance": "c1"}), *READY[6:], (Kind.CLEARED, cleared())), "used before"),
     ],
 )
