@@ -19,6 +19,7 @@ from configs.people import PeopleFile
 from configs.people_file import load_people
 from inventory.model import Host
 from inventory.select import select
+from tasks.actions.registry import make_action
 from tasks.policy.estimate import PROOF, Effort, Measured, Slot, efforts, schedule
 from tasks.policy.plan_preview import HostPreview, PlanPreview
 from tasks.policy.retention import BEFORE_RESTORE
@@ -149,6 +150,7 @@ def preview_plan(context: Context, plan: MaintenancePlan, *, now: datetime | Non
     if free:
         refused += _no_room(slots.values(), free, needs, window, zone)
     refused += _keys(context, asked)
+    refused += _action(context, plan, hosts)
     problems += _no_letters(context, asked, plan)
     refused += _others(context, plan, hosts, window, problems)
     return PlanPreview(
@@ -310,6 +312,16 @@ def _keys(context: Context, asked: Mapping[str, Sequence[str]]) -> Iterator[str]
             "There is no key to sign clearances with. Make one: firstbell clearance keygen FILE. Then set "
             "'clearance.signing_key: file:FILE'."
         )
+
+
+def _action(context: Context, plan: MaintenancePlan, hosts: Sequence[Host]) -> Iterator[str]:
+    """Yield why the action could be started on no computer, or not on these."""
+    try:
+        make_action(plan.action, context.secret)
+    except ConfigError as error:
+        yield _sentence(error)
+    if "{mac}" in plan.action.model_dump_json() and (without := [host.name for host in hosts if not host.mac]):
+        yield f"The action names '{{mac}}', which is not known of {_listed(without)}. Add 'mac' to the inventory."
 
 
 def _no_letters(context: Context, asked: Mapping[str, Sequence[str]], plan: MaintenancePlan) -> Iterator[str]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.plan_site import PlanSite
+from tests.support.plan_site import ZONE, PlanSite
 
 
 @pytest.fixture
@@ -56,6 +57,44 @@ def test_every_problem_is_told_at_once_with_its_cure(site: PlanSite) -> None:
         assert any(text in line for line in refused), (text, refused)
     assert len(refused) == 5
     assert "note: The plan 'other', which was not opened yet, has lab3-07, lab3-08, lab3-09 at the same time" in out
+
+
+def test_what_the_action_needs_is_told_beforehand(site: PlanSite) -> None:
+    site.write_plan(action={"kind": "command", "argv": ["/bin/imager", "{mac}", "{hots}"]})
+    found = site.last("maintenance", "plan", "lab3", expect=1)
+    assert found["refused"] == [
+        "'{hots}' in 'action.argv' is no placeholder. There are: {address}, {clearance_file}, {host}, {mac}, {plan}, "
+        "{serial}, {site}.",
+        "The action names '{mac}', which is not known of lab3-07, lab3-08. Add 'mac' to the inventory.",
+    ]
+
+
+def test_a_plan_that_is_too_wide_or_too_late_is_refused(site: PlanSite) -> None:
+    site.write_plan(max_hosts=1)
+    found = site.last("maintenance", "plan", "lab3", expect=1)
+    assert "would touch 2 computers, and 'max_hosts' allows 1. Name fewer" in found["refused"][0]
+    site.write_plan(hosts={"groups": ["lab-33"], "leave_out": ["lab3-99"]})
+    found = site.last("maintenance", "plan", "lab3", expect=1)
+    assert "no host matches group 'lab-33'" in found["refused"][0]
+    assert "no host matches host 'lab3-99'" in found["refused"][0]
+    site.write_plan(window={"start": "2026-01-05 17:00", "end": "2026-01-06 06:00"})
+    found = site.last("maintenance", "plan", "lab3", expect=1)
+    assert found["refused"][0].startswith("The window ended on Tuesday 6 January 2026, 06:00.")
+
+
+def test_protected_and_uncovered_days_are_told_by_name(site: PlanSite) -> None:
+    now = datetime.now(ZONE)
+    event = {"name": "Parents' evening", "first": f"{now:%Y-%m-%d}", "last": f"{now + timedelta(days=2):%Y-%m-%d}"}
+    site.write_calendar(events=[event])
+    site.write_plan()
+    found = site.last("maintenance", "plan", "lab3", expect=1)
+    (text,) = found["refused"]
+    assert text.startswith("No computer may be wiped at any time of the window: Parents' evening, ")
+    assert found["protected"][0]["why"].startswith("Parents' evening")
+    assert [one["start"] for one in found["hosts"]] == [None, None]
+    (site.folder / "calendars" / "north.yaml").unlink()
+    (text,) = site.last("maintenance", "plan", "lab3", expect=1)["refused"]
+    assert text == f"No school calendar says when there are classes. Write {site.folder}/calendars/north.yaml."
 
 
 def test_the_list_names_a_plan_that_cannot_be_read(site: PlanSite) -> None:
