@@ -19,8 +19,10 @@ from tasks.records.clearance import Clearance, check, sign
 from tasks.records.clearance_keys import generate, key_id, load_private, load_public, private_pem, public_pem
 from tasks.records.issued import add_clearance
 from tasks.records.store import RecordStore
+from tasks.verbs.agreement import with_people
 from tasks.verbs.context import Context
 from tasks.verbs.gate import Calendar, HostGate, gate_hosts
+from tasks.verbs.site_ledger import lines_for_gate
 from tasks.verbs.site_repository import repository_backend, repository_place
 
 _MINUTE: Final = timedelta(minutes=1)
@@ -100,6 +102,12 @@ def issue_clearance(
     place = repository_place(context, gate.host.site, host=gate.host.name)
     with closing(repository_backend(context, place.location)) as backend:
         add_clearance(RecordStore(backend), clearance.to_claims(), key=kid, serial=found.serial)
+        # Whoever says no at this very moment finds the record of the clearance, or what they said is found here.
+        said = lines_for_gate(context, gate.host.site, backend, place.location)
+    again = decide(with_people(context, gate.facts, gate.host, plan, said, now), gate.rules, now)
+    if not again.is_open:
+        why = "; ".join(reason.text for reason in again.reasons)
+        raise GateHold(f"the gate has closed: {why}", hint="Do not wipe.", host=gate.host.name)
     return IssuedClearance(clearance, sign(clearance, key))
 
 

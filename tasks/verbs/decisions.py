@@ -26,7 +26,7 @@ from tasks.records.ledger import LedgerState
 from tasks.records.store import RecordStore
 from tasks.reports.units import local_day_time
 from tasks.verbs.agreement import seats_of, standing_by, subject_of
-from tasks.verbs.codes import Invitation, Presented, give_out, open_by_code, unused_nonce
+from tasks.verbs.codes import Invitation, Presented, give_out, known_person, open_by_code, unused_nonce
 from tasks.verbs.context import Context
 from tasks.verbs.maintenance_plan import people_of, zone_of
 from tasks.verbs.site_ledger import SiteLines, ledger_location, lines_for_gate, open_ledger, understood
@@ -116,6 +116,9 @@ def decide(
     reason = checked_reason(reason)
     with open_by_code(context, code, purpose="answer", now=now, site=site, sleep=sleep) as shown:
         chosen = _chosen(context, shown, hosts, plan)
+        if decision is not Decision.REFUSE:
+            # Whoever left the school can still say no, which does no harm.
+            known_person(context, shown.site, shown.code.asked.person)
         until = shown.moment(until) if until is not None else None
         if decision is Decision.DEFER and until is None:
             raise AnswerRefused("until when? A deferral needs a day", hint="Name the day to be asked again.")

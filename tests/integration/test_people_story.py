@@ -15,6 +15,10 @@ from typing import Any
 import pytest
 import yaml
 
+from tasks.errors import GateHold
+from tasks.policy.gate import CalendarFact
+from tasks.verbs.clearance import issue_clearance
+from tasks.verbs.decisions import Answer, decide, invite
 from tests.support.gate_site import HOST
 from tests.support.people_site import PeopleSite
 
@@ -80,6 +84,28 @@ def test_from_the_question_to_the_clearance(saved: PeopleSite, monkeypatch: pyte
     assert f"WARNING: {HOST} may be wiped at this very moment" in out
     assert saved.codes() == ["refused", "no-approval"]
     assert saved.say("clearance", "issue", HOST)[0] == 20
+
+
+def test_a_no_said_while_a_clearance_is_signed_is_seen(saved: PeopleSite) -> None:
+    key = saved.folder / "clearance.key"
+    saved.say("clearance", "keygen", str(key))
+    saved.config["clearance"] = {"signing_key": f"file:{key}"}
+    saved.write()
+    context = saved.context()
+    given = {one.person: one.code for one in invite(context, None, [HOST])}
+    following = decide(context, code=given["a.ito"], decision="approve").following.code
+    asked: list[Answer] = []
+
+    def calendar(site: str, moment: datetime) -> CalendarFact:
+        # The gate has read what people said when the end of the clearance is worked out.
+        if moment > now and not asked:
+            asked.append(decide(context, code=following, decision="refuse"))
+        return CalendarFact(covered=True)
+
+    now = datetime.now(UTC) + timedelta(seconds=1)
+    with pytest.raises(GateHold, match="Aiko Ito refused"):
+        issue_clearance(context, HOST, calendar=calendar, now=now)
+    assert len(asked) == 1
 
 
 def test_a_hold_stops_the_gate_and_only_two_people_go_past_it(

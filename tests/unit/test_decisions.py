@@ -150,6 +150,21 @@ def test_every_teacher_must_agree(site: PeopleSite) -> None:
     assert stands(site.context(), plan).agreed
 
 
+def test_whoever_left_the_school_can_only_say_no(site: PeopleSite) -> None:
+    plan = plan_for()
+    codes = codes_of(site.context(), plan, [HOST])
+    site.people["a.ito"]["delegates"] = []
+    del site.people["m.okafor"]
+    site.write()
+    context = site.context()
+    with pytest.raises(ConfigError, match=r"no 'm\.okafor'"):
+        say(context, codes["m.okafor"], "approve")
+    say(context, codes["a.ito"], "approve")
+    assert stands(context, plan).agreed
+    say(context, codes["m.okafor"], "refuse")
+    assert stands(context, plan).refused_by == ("Mary Okafor",)
+
+
 def test_who_else_can_be_asked(site: PeopleSite) -> None:
     site.host["teachers"] = []
     site.host["homes"] = {}
