@@ -31,6 +31,7 @@ from tasks.verbs.context import Context
 from tasks.verbs.gate import gate_hosts
 from tasks.verbs.maintenance_hands import Brought, Compared, Issue, Proof, Seen, Taken
 from tasks.verbs.maintenance_plan import zone_of
+from tasks.verbs.maintenance_time import too_late
 from tasks.verbs.orders import RestoreOrder
 from tasks.verbs.restore import RestoreOutcome, restore_host
 from tasks.verbs.returning import Away, accept_returned, look_for_return
@@ -77,9 +78,8 @@ def agreement(context: Context, plan: MaintenancePlan, host: Host, now: datetime
         return Agreement(agreed=False, note=Kind.DEFERRED, text=text, until=found.deferred_until)
     if found.holds:
         return Agreement(agreed=False, note=Kind.HELD, text="; ".join(found.holds), needs="whoever holds it lifts it")
-    missing = " and ".join(found.missing)
-    text = f"{missing} has not answered yet" if len(found.missing) == 1 else f"not answered yet: {missing}"
-    return Agreement(agreed=False, text=text if missing else "nobody has agreed yet", needs="they agree or refuse")
+    text = "; ".join(found.missing)
+    return Agreement(agreed=False, text=text or "nobody has agreed yet", needs="whoever is asked answers")
 
 
 def wake_up(host: Host) -> str:
@@ -113,7 +113,8 @@ def prove(context: Context, host: Host, clock: Clock, report: Reporter) -> Proof
 def barriers(context: Context, plan: MaintenancePlan, host: Host, now: datetime) -> tuple[Reason, ...]:
     """Return why the gate holds whatever is saved; what a new snapshot may cure is left out."""
     (found,) = gate_hosts(context, [host.name], calendar=calendar_lookup(context), now=now, plan=plan)
-    return tuple(reason for reason in found.verdict.reasons if reason.code not in CURABLE)
+    reasons = tuple(reason for reason in found.verdict.reasons if reason.code not in CURABLE)
+    return reasons + too_late(context, plan, now)
 
 
 def clear(context: Context, plan: MaintenancePlan, host: Host, until: datetime, now: datetime) -> Issue:

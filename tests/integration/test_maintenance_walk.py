@@ -70,6 +70,7 @@ def test_of_three_computers_only_the_one_that_was_agreed_to_is_wiped(make: Make)
     site.open()
     standing = site.walk(real_hands())
     assert {one.state for one in standing.values()} == {"waits"}
+    assert standing["lab3-09"].text == "J.Lind has not answered"
     assert site.wiped == []
     codes = {one.person: one.code for one in invite(site.context(), site.plan, list(site.teachers))}
     decide(site.context(), code=codes["a.ito"], decision="approve")
