@@ -3,6 +3,7 @@
 The helper reads the serial number from ``/sys/class/dmi/id`` (Linux). So each sshd runs in a mount namespace of its
 own, with a folder of the test over that one, and whatever it starts sees the computer's own number. That needs
 ``unshare`` of util-linux, as root or where the system lets everybody make a user namespace; ``missing()`` says so.
+Without, the computers run all the same, and all tell the number of this machine, if it has one.
 Everything that makes a computer what it is lies in its folder: an imager in another process can change it, too.
 """
 
@@ -68,7 +69,9 @@ class ClassroomComputer:
         self._dmi = folder / "dmi"
         self._dmi.mkdir()
         self.serial = f"SN-{name.upper()}" if serial is None else serial
-        self.sshd = SshServer(folder / "sshd", before=_becoming(self._dmi))
+        #: Whether the computer tells ``serial``; else it tells what this machine has.
+        self.own_serial = not missing()
+        self.sshd = SshServer(folder / "sshd", before=_becoming(self._dmi) if self.own_serial else ())
 
     @property
     def serial(self) -> str:
