@@ -147,6 +147,8 @@ class Mailer:
                 connection.starttls(context=tls)
             if server.user is not None and server.password is not None:
                 connection.login(server.user, server.password.get_secret_value())
+            # The greeting is said by itself only where something asks for what the server can do.
+            connection.ehlo_or_helo_if_needed()
         except BaseException:
             connection.close()
             raise
