@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import socket
 import stat
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 import yaml
+from aiosmtpd.controller import Controller
 
 from tasks.errors import GateHold
 from tasks.policy.gate import CalendarFact
@@ -243,6 +245,45 @@ def test_usage(site: PeopleSite, monkeypatch: pytest.MonkeyPatch) -> None:
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
     assert site.say("codes", "keygen", str(key))[0] == 1
     assert "there is no mail server" in site.say("codes", "send", HOST)[2]
+
+
+class _Mailbox:
+    """What the mail server took: the recipients and the text of each letter."""
+
+    def __init__(self) -> None:
+        self.letters: list[tuple[list[str], str]] = []
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
+        self.letters.append((list(envelope.rcpt_tos), envelope.content.decode()))
+        return "250 taken"
+
+
+def test_codes_go_to_their_people_by_mail(site: PeopleSite) -> None:
+    mailbox = _Mailbox()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    controller = Controller(mailbox, hostname="127.0.0.1", port=port)
+    controller.start()
+    try:
+        site.config["mail"] = {
+            "server": "127.0.0.1", "port": port, "security": "none", "sender": "firstbell@north.example",
+        }  # fmt: skip
+        site.write()
+        code, out, _ = site.say("codes", "send", HOST)
+    finally:
+        controller.stop()
+    # Mary Okafor has no address.
+    assert code == 1
+    assert "Aiko Ito: sent" in out
+    assert "Mary Okafor: Mary Okafor has no mail address" in out
+    (letter,) = mailbox.letters
+    given = codes(site, HOST)
+    assert letter[0] == ["a.ito@north.example"]
+    assert given["a.ito"] in letter[1]
+    assert given["m.okafor"] not in letter[1]
+    assert given["a.ito"] not in out
+    assert "the code of a.ito was mailed" in site.say("ledger")[1]
 
 
 def test_a_ledger_of_years_costs_the_gate_little(saved: PeopleSite) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from configs.errors import ConfigError
 from tasks.errors import AnswerRefused
-from tasks.verbs.code_letters import letter_of
+from tasks.verbs.code_letters import code_letter
 from tasks.verbs.codes import own_code, void_code
 from tasks.verbs.context import Context
 from tasks.verbs.decisions import Answer, decide, invite, read_ledger, standing
@@ -294,18 +294,18 @@ def test_the_letter_with_a_code_says_what_it_is_for(site: PeopleSite) -> None:
     site.write()
     context = site.context()
     by_person = {one.person: one for one in invite(context, plan_for(), [HOST], now=NOW)}
-    english = letter_of(context, by_person["a.ito"])
+    english = code_letter(context, by_person["a.ito"])
     assert (english.address, english.subject) == ("a.ito@north.example", "Your code for lab3-07")
     for text in (by_person["a.ito"].code, "Sunday 5 July 2026, 12:00", "nothing is wiped", "north.example/answer"):
         assert text in " ".join(english.text.split())
     assert by_person["a.ito"].code in english.html
     assert by_person["a.ito"].code not in english.thing
-    german = letter_of(context, by_person["b.berg"])
+    german = code_letter(context, by_person["b.berg"])
     assert (german.subject, german.language) == ("Ihr Code für lab3-07", "de")
     assert "Sonntag" in german.text
     with pytest.raises(ConfigError, match="no mail address"):
-        letter_of(context, by_person["m.okafor"])
-    own_letter = letter_of(context, own(context, "a.ito"))
+        code_letter(context, by_person["m.okafor"])
+    own_letter = code_letter(context, own(context, "a.ito"))
     assert own_letter.subject == "Your code"
     assert "keep computers from being wiped" in " ".join(own_letter.text.split())
 
