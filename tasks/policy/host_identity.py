@@ -64,12 +64,15 @@ class IdentityVerdict:
         return not self.why
 
 
-def is_fresh(shown: HostIdentity, before: HostIdentity) -> bool:
-    """Return whether a computer shows for sure another identity than before.
+def is_fresh(shown: HostIdentity, before: HostIdentity, *, known: bool = False) -> bool:
+    """Return whether a computer shows for sure that it was set up anew: by another identity than before.
 
     An SSH host has a key of each algorithm: ask it for one of the same as before, or another one proves nothing.
+    ``known`` when the worker knows it by itself: a certificate that an authority vouches for is renewed now and then.
     """
     if shown.kind in _UNNAMED or shown.kind != before.kind or not before.fingerprint:
+        return False
+    if known and shown.kind == "tls-certificate":
         return False
     return shown.fingerprint != before.fingerprint
 

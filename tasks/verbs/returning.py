@@ -5,7 +5,8 @@ number was seen; from a stranger the link is taken away at once.
 
 That it answers does not mean that it is back: for a while after the imaging server was called, the old system still
 runs. ``Returned.fresh`` tells whether the identity is another one; where it is not (an upgrade, an image that keeps its
-keys, a login that shows none), the caller asks whether the files of the snapshot are gone.
+keys, a certificate of the school's own authority, a login that shows none), the caller asks whether the files of the
+snapshot are gone.
 """
 
 from __future__ import annotations
@@ -193,7 +194,7 @@ class _Stranger:
     def settle(self, link: OpenLink) -> IdentityVerdict:
         """Decide, now that it tells its serial number."""
         told, shown, before = link.remote.hello.serial, link.identity, self._record.identity
-        fresh = is_fresh(shown, before)
+        fresh = is_fresh(shown, before, known=self.verdict is None)
         accepted = self.accepted if shown.fingerprint else None
         if accepted is not None and is_outdated(shown, before, accepted.identity):
             return IdentityVerdict("it shows the identity from before it was set up anew", by_hand=True)

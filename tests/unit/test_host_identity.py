@@ -99,6 +99,11 @@ def test_the_serial_number_of_a_computer_that_the_worker_knows() -> None:
 def test_what_counts_as_another_identity() -> None:
     assert is_fresh(NEW, OLD)
     assert not is_fresh(OLD, OLD)
+    # An authority renews a certificate; a key of SSH does not change by itself.
+    renewed = HostIdentity("tls-certificate", "rsa-2048", "SHA256:renewed")
+    assert is_fresh(renewed, TLS)
+    assert not is_fresh(renewed, TLS, known=True)
+    assert is_fresh(NEW, OLD, known=True)
     # Other ways of showing who one is cannot be compared, and some show nothing.
     assert not is_fresh(TLS, OLD)
     assert not is_fresh(NONE, NONE)
