@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import ssl
+import time
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Final
@@ -118,6 +119,7 @@ class HttpCall:
                 host=host,
             ) from None
         status = 0
+        deadline = time.monotonic() + config.timeout_minutes * 60.0
         try:
             response = client.send(request, stream=True)
             status = response.status_code
@@ -125,7 +127,8 @@ class HttpCall:
                 heard = b""
                 for piece in response.iter_bytes():
                     heard += piece
-                    if len(heard) >= _LARGEST:
+                    # What it says is only for people; nobody waits for a server that never comes to its end.
+                    if len(heard) >= _LARGEST or time.monotonic() > deadline:
                         break
             finally:
                 response.close()
