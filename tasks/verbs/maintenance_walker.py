@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from configs.maintenance import MaintenancePlan
 from inventory.model import Host
@@ -24,6 +24,9 @@ from tasks.records.store import Clock, RecordStore
 from tasks.verbs.context import Context
 from tasks.verbs.maintenance_hands import Hands, Issue
 from tasks.verbs.maintenance_plan import zone_of
+
+#: In characters; what a program said at its end may be long.
+_LONGEST_REASON: Final = 500
 
 
 class Walker:
@@ -140,7 +143,8 @@ class Walker:
 
     def hold(self, state: HostState, kind: Kind, reason: str) -> bool:
         """Write down what keeps it, unless that was the last thing written down; the walk ends."""
-        self.note(state, Move(Do.WAIT, text=reason, note=kind))
+        text = " ".join(reason.split())[:_LONGEST_REASON]
+        self.note(state, Move(Do.WAIT, text=text, note=kind))
         return False
 
     def note(self, state: HostState, move: Move) -> None:
