@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from pydantic import ValidationError
 
@@ -38,20 +38,31 @@ def load_plan(path: Path) -> MaintenancePlan:
     content = document.content if document.content is not None else {}
     if not problems and not isinstance(content, dict):
         problems = [Problem("", "here belong lines 'name:', 'site:' and so on")]
-    if not problems:
-        try:
-            plan = MaintenancePlan.model_validate(content)
-        except ValidationError as error:
-            problems = [
-                Problem(".".join(where), text, document.line(where))
-                for where, text in problems_of(error, MaintenancePlan)
-            ]
-        else:
-            if plan.name == path.stem:
-                return plan
-            text = f"the plan calls itself '{plan.name}' and its file '{path.name}'; both must be the same"
-            problems = [Problem("name", text, document.line(("name",)))]
-    raise ConfigError(render(str(path), problems), hint=_HINT)
+    if problems:
+        raise ConfigError(render(str(path), problems), hint=_HINT)
+    plan = plan_from(content, source=str(path), hint=_HINT)
+    if plan.name != path.stem:
+        text = f"the plan calls itself '{plan.name}' and its file '{path.name}'; both must be the same"
+        raise ConfigError(render(str(path), [Problem("name", text)]), hint=_HINT)
+    return plan
+
+
+def plan_from(content: Mapping[str, Any], *, source: str, hint: str) -> MaintenancePlan:
+    """Return the plan with this content; ``source`` heads the message when something in it is wrong.
+
+    Raises:
+        ConfigError: something is wrong; every problem stands in the message.
+    """
+    try:
+        return MaintenancePlan.model_validate(content)
+    except ValidationError as error:
+        problems = [Problem(".".join(_in_file(where)), text) for where, text in problems_of(error, MaintenancePlan)]
+        raise ConfigError(render(source, problems), hint=hint) from None
+
+
+def _in_file(where: tuple[str, ...]) -> tuple[str, ...]:
+    """Return a path as it stands in the file: without the kind of the action, which pydantic puts in."""
+    return (where[0], *where[2:]) if where[:1] == ("action",) and len(where) > 2 else where
 
 
 def plan_text(plan: MaintenancePlan) -> str:

@@ -71,6 +71,10 @@ def _text(one: Mapping[str, Any], path: tuple[str, ...], model: type[BaseModel])
         return str(one["ctx"]["error"])
     if kind == "literal_error":
         return f"this must be one of {one['ctx']['expected']}"
+    if kind == "union_tag_invalid":
+        return f"{one['ctx']['discriminator']} must be one of {one['ctx']['expected_tags']}"
+    if kind == "union_tag_not_found":
+        return f"{one['ctx']['discriminator']} is missing"
     if kind in {"greater_than_equal", "less_than_equal"}:
         bound, word = (one["ctx"]["ge"], "least") if kind == "greater_than_equal" else (one["ctx"]["le"], "most")
         return f"this must be at {word} {bound}"

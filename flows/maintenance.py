@@ -15,12 +15,10 @@ from prefect.client.schemas.objects import FlowRun, State
 from prefect.logging.loggers import flow_run_logger
 from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
-from pydantic import ValidationError
 
 from configs.errors import ConfigError, FirstbellError
 from configs.maintenance import MaintenancePlan
-from configs.maintenance_file import plan_text
-from configs.problems import Problem, problems_of, render
+from configs.maintenance_file import plan_from, plan_text
 from flows import maintenance_forms as forms
 from flows.events import emit
 from flows.forms import SITE, OptionalTexts
@@ -219,7 +217,7 @@ def draft_maintenance(
         "action_minutes": action_minutes,
     }
     try:
-        plan = _checked(content)
+        plan = plan_from(content, source="this plan", hint="Correct the form.")
         return _previewed(preview_plan(load_context(), plan), draft=plan_text(plan))
     except FirstbellError as error:
         return failed(error)
@@ -238,14 +236,6 @@ def _action(action: forms.PlanAction, detail: str) -> dict[str, Any]:
             return {"kind": "ansible", "playbook": detail.strip()}
         case _:
             return {"kind": "manual", "instructions": detail}
-
-
-def _checked(content: dict[str, Any]) -> MaintenancePlan:
-    try:
-        return MaintenancePlan.model_validate(content)
-    except ValidationError as error:
-        problems = [Problem(".".join(where), text) for where, text in problems_of(error, MaintenancePlan)]
-        raise ConfigError(render("this plan", problems), hint="Correct the form.") from None
 
 
 def _previewed(found: PlanPreview, draft: str = "") -> State[Any]:

@@ -113,7 +113,13 @@ def advance_plan(
             return _troubled(name, FirstbellError(f"a defect of firstbell: {type(error).__name__}"), report)
 
     with ThreadPoolExecutor(plan.at_once) as pool:
-        return tuple(pool.map(walk, opening.hosts))
+        try:
+            return tuple(pool.map(walk, opening.hosts))
+        except BaseException:
+            # Ctrl-C must not wait for hours of work in other threads, nor let one of them begin a wipe.
+            context.links.cut()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def advance_host(
