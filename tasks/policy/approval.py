@@ -84,7 +84,7 @@ def seats(
         return tuple(dict.fromkeys(_seat_of(account, site, people, same) for account in accounts))
     if not approvals.people:
         return (Seat("", "", problem="no teacher is named for this computer, and nobody else is to be asked"),)
-    return tuple(_seat(key, people) for key in dict.fromkeys(approvals.people))
+    return tuple(_seat(key, site, people) for key in dict.fromkeys(approvals.people))
 
 
 def belongs(person: Person, site: str) -> bool:
@@ -268,11 +268,15 @@ def _seat_of(account: str, site: str, people: Mapping[str, Person], same: SameAc
     person = people[found[0]]
     if "teacher" not in person.roles:
         return Seat(found[0], person.name, problem=f"{person.name} has not the role 'teacher' in people.yaml")
-    return _seat(found[0], people)
+    return _seat(found[0], site, people)
 
 
-def _seat(key: str, people: Mapping[str, Person]) -> Seat:
+def _seat(key: str, site: str, people: Mapping[str, Person]) -> Seat:
     person = people.get(key)
     if person is None:
         return Seat(key, key, problem=f"there is no '{key}' in people.yaml")
-    return Seat(key, person.name, tuple(one for one in person.delegates if one in people))
+    if not belongs(person, site):
+        return Seat(key, person.name, problem=f"{person.name} does not belong to this school, by people.yaml")
+    return Seat(
+        key, person.name, tuple(one for one in person.delegates if one in people and belongs(people[one], site))
+    )

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from configs.errors import ConfigError
+from configs.errors import ConfigError, InventoryError
 from tasks.errors import AnswerRefused
 from tasks.verbs.code_letters import code_letter
 from tasks.verbs.codes import own_code, void_code
@@ -223,6 +223,32 @@ def test_a_refusal_counts_where_no_plan_asks_and_not_in_another_plan(site: Peopl
     say(context, codes_of(context, other, [HOST])["a.ito"], "approve")
     assert stands(context, other).agreed
     assert not stands(context, summer).agreed
+
+
+def test_of_two_schools_each_has_its_own_people_and_ledger(site: PeopleSite) -> None:
+    site.add_hosts(office={"site": "south", "teachers": ["s.south"]})
+    site.config["sites"]["south"] = {}
+    site.people["s.south"] = {"name": "Sue South", "sites": ["south"], "delegates": ["a.ito", "m.okafor"]}
+    site.people["a.ito"]["sites"] = ["north"]
+    site.write()
+    site.add_hosts(office={"site": "south", "teachers": ["s.south"]})
+    context = site.context()
+    assert set(codes_of(context, None, [HOST])) == {"a.ito", "m.okafor"}
+    codes = codes_of(context, None, ["office"])
+    assert set(codes) == {"s.south", "m.okafor"}
+    with pytest.raises(AnswerRefused, match="not one of our codes"):
+        say(context, codes["s.south"], "approve", site="north")
+    assert say(context, codes["s.south"], "approve").site == "south"
+    assert standing(context, None, "office", now=NOW).agreed
+    with pytest.raises(InventoryError, match="not all of one school"):
+        invite(context, None, [HOST, "office"], now=NOW)
+    plan = plan_for(approvals={"by": "people", "people": ["s.south"]})
+    assert "does not belong to this school" in stands(context, plan).missing[0]
+    with pytest.raises(ConfigError, match="does not belong"):
+        own(context, "s.south")
+    mine = own_code(context, "south", "m.okafor", now=NOW)
+    with pytest.raises(AnswerRefused, match="has not the role"):
+        hold(context, mine.code, "site", "south", NOW + timedelta(days=1))
 
 
 WRONG = ["", "hello", "0" * 20, "7K3QH-9XWV2-M4T8R-C5ZPB", "U" * 20, "\u017f" * 20, "7" * 5000]
