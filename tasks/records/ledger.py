@@ -87,7 +87,9 @@ class Ledger:
 
     def read(self, *, everything: bool = False) -> LedgerState:
         """Return what stands in it. Lines that this computer remembers are read again only with ``everything``."""
-        listed, known = dict(self._listed()), self._remembered()
+        # In this order: a line that somebody appends meanwhile is not remembered before it is listed.
+        known = self._remembered()
+        listed = dict(self._listed())
         problems = [f"line {seq} was there and is gone" for seq in sorted(known.keys() - listed.keys())]
         # What was removed is not forgotten: the next line follows it, so that everybody sees the gap.
         files = {seq: content for seq, content in known.items() if seq not in listed}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.backends.base import Buffer
+from tasks.backends.base import Buffer, FileInfo
 from tasks.backends.memory import MemoryBackend
 from tasks.backends.registry import open_backend
 from tasks.errors import BackendError
@@ -99,6 +100,29 @@ def test_an_end_cut_off_shows_where_the_lines_are_remembered(tmp_path: Path) -> 
     memory.unlink()
     memory.mkdir()
     assert told(Ledger(ledger.backend, "north", [KEY], memory).read()) == TOLD[:-1]
+
+
+class _Meanwhile(MemoryBackend):
+    """Lets somebody else append right after the files were listed, once."""
+
+    other: Ledger | None = None
+
+    def list(self, prefix: str = "") -> Iterator[FileInfo]:
+        found = list(super().list(prefix))
+        other, self.other = self.other, None
+        if other is not None:
+            other.append(lambda _: ("said", {"number": 5, "text": ""}), now=NOW)
+        return iter(found)
+
+
+def test_a_line_appended_while_it_is_read_is_not_missed(tmp_path: Path) -> None:
+    memory = tmp_path / "memory.json"
+    backend = _Meanwhile()
+    filled(backend, memory=memory)
+    backend.other = Ledger(backend, "north", [KEY], memory)
+    state = Ledger(backend, "north", [KEY], memory).read()
+    assert (state.problems, len(state.entries)) == ((), LINES)
+    assert len(Ledger(backend, "north", [KEY], memory).read().entries) == LINES + 1
 
 
 def test_a_changed_line_of_the_same_size_changes_nothing_here_and_shows_when_all_is_read(tmp_path: Path) -> None:
