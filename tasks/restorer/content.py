@@ -46,6 +46,9 @@ class Contents:
         self.sha256 = None
         content = self._nodes[index].content or ()
         if not content:
+            if index == self._next:
+                # Without a blob in the sequence.
+                self._next += 1
             self.sha256 = EMPTY
             return
         self._go_to(index)

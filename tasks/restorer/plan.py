@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from itertools import islice
 from typing import Final
@@ -142,23 +142,37 @@ class _Builder:
 
     def _take(self, batch: list[Found]) -> None:
         wanted = [(found, place, place.of(found.path)) for found, place in self._placed(batch)]
-        asked = list(self._askable(wanted))
-        there = dict(zip(asked, self._sink.stat(asked), strict=True)) if asked else {}
+        there: dict[bytes, Node | None] = {}
+        if self._missing:
+            # Where a folder is missing, others may be, too, and what belongs in them need not be asked for.
+            folders = [one for one in wanted if one[0].node.type == "dir"]
+            self._ask(there, self._askable(folders, there))
+        self._ask(there, self._askable(wanted, there))
         equal = self._compare_contents(
             [(found, there[target], target) for found, _, target in wanted if there.get(target) is not None]
         )
         for found, place, target in wanted:
             self._decide(found, place, target, there.get(target), equal.get(target))
 
-    def _askable(self, wanted: list[tuple[Found, Place, bytes]]) -> Iterator[bytes]:
-        """Yield the places at which something may stand: not below a folder that is missing or cannot be."""
+    def _ask(self, there: dict[bytes, Node | None], asked: Iterable[bytes]) -> None:
+        places = list(asked)
+        if places:
+            there.update(zip(places, self._sink.stat(places), strict=True))
+
+    def _askable(self, wanted: list[tuple[Found, Place, bytes]], there: Mapping[bytes, Node | None]) -> Iterator[bytes]:
+        """Yield the places at which something may stand: not below a folder that is missing or cannot be.
+
+        What is in ``there`` is known already.
+        """
         impossible: set[bytes] = set()
         for found, _, target in wanted:
             above = self._key(paths.parent(target))
-            if above in impossible or self._crossing.problem(found.node):
+            if above in impossible or above in self._missing or self._crossing.problem(found.node):
                 impossible.add(self._key(target))
-            elif above not in self._missing:
+            elif target not in there:
                 yield target
+            elif there[target] is None:
+                impossible.add(self._key(target))
 
     def _placed(self, batch: list[Found]) -> Iterator[tuple[Found, Place]]:
         """Yield what has a place on the host, and make sure that the place itself will be there."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 
 from tasks.archiver.archiver import Archiver, CapturePlan
 from tasks.errors import RestoreRefused
@@ -18,13 +18,19 @@ from tasks.restorer.undo_chain import read_chain
 from tasks.verbs.site_repository import OpenRepository
 
 
-@dataclass(frozen=True, slots=True)
 class Begun:
-    """An earlier part of the same restore, which was cut."""
+    """An earlier part of the same restore, which was cut, or the one under way, which may be."""
 
-    before: Snapshot
-    #: Folders that it was to make.
-    folders: frozenset[bytes]
+    def __init__(self, repository: Repository, before: Snapshot) -> None:
+        self._repository = repository
+        self.before = before
+
+    @cached_property
+    def folders(self) -> frozenset[bytes]:
+        """Folders that it was to make, with those of the parts before it; read when something must go on there."""
+        document = read_undo_document(self._repository, self.before)
+        chain = read_chain(self._repository, document, self.before)
+        return frozenset(one.path for one in chain.written if one.type == "dir" and one.action == "create")
 
     @property
     def undo_id(self) -> str:
@@ -34,9 +40,7 @@ class Begun:
 
 def begun_by(repository: Repository, before: Snapshot) -> Begun:
     """Return the part of a restore that has this before-image, with the parts before it."""
-    chain = read_chain(repository, read_undo_document(repository, before), before)
-    made = frozenset(one.path for one in chain.written if one.type == "dir" and one.action == "create")
-    return Begun(before, made)
+    return Begun(repository, before)
 
 
 def find_begun(repository: Repository, host: str, claim: Claim, now: datetime) -> Begun | None:
