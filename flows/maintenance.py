@@ -7,7 +7,7 @@ every ten minutes. So there is nothing to lose when a worker is restarted, and n
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from prefect import Flow, flow
@@ -25,7 +25,6 @@ from flows.forms import SITE, OptionalTexts
 from flows.outcome import PARTLY_DONE, failed
 from tasks import maintenance as tasks_maintenance
 from tasks.policy.plan_preview import PlanPreview
-from tasks.policy.school_time import window_of
 from tasks.reports.plan_page import preview_page
 from tasks.reports.standing_page import headline, standing_page, worst_first
 from tasks.reports.units import count_of
@@ -33,20 +32,20 @@ from tasks.run_page import artifact_key, publish
 from tasks.verbs.context import Context
 from tasks.verbs.maintenance import (
     HostStanding,
+    OpenedPlan,
     accept_return,
     cancel_plan,
     confirm_action,
     open_maintenance,
     opening_of,
+    plans_to_walk,
     standing_of_plan,
 )
-from tasks.verbs.maintenance_plan import plan_of, plans, preview_plan, zone_of
+from tasks.verbs.maintenance_plan import plan_of, preview_plan, zone_of
 from tasks.worker import load_context
 
 #: How many computers a message names.
 _NAMED = 3
-#: For so long after its window a maintenance is looked at by itself.
-_LONG = timedelta(days=60)
 
 
 def _stop_for_good(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
@@ -57,7 +56,7 @@ def _stop_for_good(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -
         if "plan" in flow_run.parameters:
             found = [plan_of(context, flow_run.parameters["plan"])]
         else:
-            found = open_plans(context, flow_run.parameters["site"], datetime.now(UTC))
+            found = [one.plan for one in open_plans(context, flow_run.parameters["site"])]
         for plan in found:
             cancel_plan(context, plan, by="whoever cancelled its run", reason="its run was cancelled")
             log.warning("The maintenance '%s' is stopped: no computer is wiped any more.", plan.name)
@@ -95,8 +94,9 @@ def run_open_maintenance(site: str = SITE) -> State[Any]:
     """Take every maintenance of a school that was opened and is not over as far as it can go now."""
     try:
         context = load_context()
-        found = open_plans(context, site, datetime.now(UTC))
-        states = [plan_state(plan, walk_plan(context, plan)) for plan in found]
+        opened = open_plans(context, site)
+        found = [one.plan for one in opened]
+        states = [plan_state(one.plan, walk_plan(context, one.plan, withdrawn=one.withdrawn)) for one in opened]
     except FirstbellError as error:
         return failed(error)
     if not states:
@@ -107,40 +107,26 @@ def run_open_maintenance(site: str = SITE) -> State[Any]:
     return Completed(name=PARTLY_DONE if any(state.name == PARTLY_DONE for state in states) else None, message=text)
 
 
-def open_plans(context: Context, site: str, now: datetime) -> list[MaintenancePlan]:
-    """Return the plans of a school that were opened, and whose computers are not all at an end.
+def open_plans(context: Context, site: str) -> tuple[OpenedPlan, ...]:
+    """Return the maintenances of a school that were opened, and whose computers are not all at an end.
 
-    A plan that cannot be read is left out: it is told where plans are listed. One whose window is long over is left to
-    people: what is not back by then does not come by itself.
+    Also one whose file is gone or was changed: its computers that were begun still have to come back.
     """
-    found = []
-    for _, plan in plans(context):
-        if not isinstance(plan, MaintenancePlan) or plan.site != site:
-            continue
-        if window_of(plan, zone_of(context, site)).end + _LONG < now:
-            continue
-        standings = standing_of_plan(context, plan)
-        if standings and not all(_is_over(one) for one in standings):
-            found.append(plan)
-    return found
+    return plans_to_walk(context, site)
 
 
-def _is_over(standing: HostStanding) -> bool:
-    return standing.state in ("done", "untouched") and not standing.needs
-
-
-def walk_plan(context: Context, plan: MaintenancePlan) -> tuple[HostStanding, ...]:
+def walk_plan(context: Context, plan: MaintenancePlan, *, withdrawn: bool = False) -> tuple[HostStanding, ...]:
     """Take the computers of a plan on, some at a time, put the result on the run page, and return where they stand."""
     opening = opening_of(context, plan.name, plan.site)
     if opening is None:
         raise ConfigError(f"the maintenance '{plan.name}' was not opened", hint="Run the deployment 'open-plan' first.")
     names = opening.hosts
     runner: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=min(plan.at_once, len(names)))
-    with runner, tasks_maintenance.walking(context, plan, emit):
+    with runner, tasks_maintenance.walking(context, plan, emit, withdrawn=withdrawn):
         runs = [runner.submit(tasks_maintenance.advance_host, {"plan": plan.name, "host": name}) for name in names]
         for run in runs:
             run.wait()
-    standings = standing_of_plan(context, plan)
+    standings = standing_of_plan(context, plan, withdrawn=withdrawn)
     publish_standing(context, plan, standings)
     return standings
 

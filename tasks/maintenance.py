@@ -29,9 +29,12 @@ from tasks.worker import describe
 class Walk:
     """What the computers of one run have in common. It cannot be a task's argument: Prefect would try to hash it."""
 
-    def __init__(self, context: Context, plan: MaintenancePlan, emit: Callable[[Event], None]) -> None:
+    def __init__(
+        self, context: Context, plan: MaintenancePlan, emit: Callable[[Event], None], *, withdrawn: bool = False
+    ) -> None:
         self.context = context
         self.plan = plan
+        self.withdrawn = withdrawn
         self.emit = emit
         self.stopped = threading.Event()
 
@@ -41,12 +44,14 @@ _WALK: Final[ContextVar[Walk | None]] = ContextVar("firstbell_walk", default=Non
 
 
 @contextmanager
-def walking(context: Context, plan: MaintenancePlan, emit: Callable[[Event], None]) -> Iterator[None]:
+def walking(
+    context: Context, plan: MaintenancePlan, emit: Callable[[Event], None], *, withdrawn: bool = False
+) -> Iterator[None]:
     """Let all tasks that are submitted meanwhile walk this plan; ``emit`` is told what happens.
 
     When the run is stopped meanwhile, no computer goes on to be wiped.
     """
-    walk = Walk(context, plan, emit)
+    walk = Walk(context, plan, emit, withdrawn=withdrawn)
     token = _WALK.set(walk)
     try:
         yield
@@ -72,6 +77,6 @@ def advance_host(plan: str, host: str) -> HostStanding | State[Any]:
                 report(event)
                 walk.emit(event)
 
-            return advance(walk.context, walk.plan, host, report=tell)
+            return advance(walk.context, walk.plan, host, report=tell, withdrawn=walk.withdrawn)
     except FirstbellError as error:
         return Failed(message=describe(host, error), data=error)

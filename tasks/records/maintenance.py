@@ -64,6 +64,23 @@ def load_opening(store: RecordStore, plan: str) -> Opening | None:
     return Opening(name, site, digest, text, tuple(hosts or ()), record.time, announced)
 
 
+def plans_going_on(store: RecordStore) -> tuple[str, ...]:
+    """Return the names of the maintenances that were begun and not noted as over, whatever became of their files."""
+    prefix = f"{FOLDER}{PLAN}/"
+    names = {info.name.removeprefix(prefix) for info in store.backend.list(prefix)}
+    plans = {name.partition("/")[0] for name in names}
+    return tuple(sorted(plan for plan in plans if f"{plan}/over.json" not in names))
+
+
+def note_over(store: RecordStore, plan: str) -> None:
+    """Write down that every computer of a maintenance is at its end: nobody has to look at it any more."""
+    record = Record(PLAN, "over", store.clock().astimezone(UTC), {"plan": plan})
+    try:
+        store.save(f"{PLAN}/{plan}/over.json", record, overwrite=False)
+    except FileExistsError:
+        return
+
+
 def note_announced(store: RecordStore, plan: str) -> None:
     """Write down that everybody was told and asked."""
     record = Record(PLAN, "announced", store.clock().astimezone(UTC), {"plan": plan})

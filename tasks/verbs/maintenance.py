@@ -6,37 +6,50 @@ and ends; the next run goes on. So it does not matter when one dies, nor which w
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
 from configs.maintenance import MaintenancePlan
-from configs.model import RepositoryPlace
-from inventory.model import Host
 from tasks.errors import ConfigError, FirstbellError, InventoryError, TakenOver
 from tasks.events import HostFailed, Reporter, Warned, silent
 from tasks.policy.maintenance import Do
 from tasks.policy.maintenance_state import fold
 from tasks.records.lease import take_lease
-from tasks.records.maintenance import Opening, Word, load_opening, note_announced, open_plan, say
+from tasks.records.maintenance import (
+    Opening,
+    Word,
+    load_opening,
+    note_announced,
+    say,
+)
 from tasks.records.maintenance_log import StepLog
-from tasks.records.store import Clock, RecordStore, utc_now
+from tasks.records.store import Clock, utc_now
 from tasks.verbs.context import Context
 from tasks.verbs.maintenance_hands import Hands, Telling
-from tasks.verbs.maintenance_plan import plan_digest, plan_hosts, preview_plan
+from tasks.verbs.maintenance_opening import (
+    OpenedPlan,
+    open_maintenance,
+    opening_of,
+    places_of,
+    plan_as_told,
+    plans_to_walk,
+    store_at,
+)
+from tasks.verbs.maintenance_plan import plan_digest
 from tasks.verbs.maintenance_slots import slot
 from tasks.verbs.maintenance_standing import HostStanding, standing_of
 from tasks.verbs.maintenance_walk import Walk
 from tasks.verbs.maintenance_wiring import real_hands
-from tasks.verbs.site_repository import repository_backend, repository_place, repository_places
+from tasks.verbs.site_repository import repository_place
 
 __all__ = [
     "Hands",
     "HostStanding",
+    "OpenedPlan",
     "accept_return",
     "advance_host",
     "advance_plan",
@@ -44,49 +57,11 @@ __all__ = [
     "confirm_action",
     "open_maintenance",
     "opening_of",
+    "plans_to_walk",
     "standing_of_plan",
 ]
 
 _LEASE: Final = "maintenance-lease"
-
-
-def open_maintenance(context: Context, plan: MaintenancePlan, *, now: datetime | None = None) -> Opening:
-    """Write down that a maintenance begins, with its plan and its computers; one that has begun stays as it is.
-
-    Raises ``ConfigError`` when the plan cannot be carried out as it stands, or is another than the one of this name
-    that people were told of; ``InventoryError`` for computers that are none.
-    """
-    now = now or utc_now()
-    known = opening_of(context, plan.name, plan.site)
-    digest = plan_digest(plan)
-    if known is None:
-        preview = preview_plan(context, plan, now=now)
-        if preview.refused:
-            raise ConfigError(
-                f"the plan '{plan.name}' cannot be carried out: {' '.join(preview.refused)}",
-                hint=f"'firstbell maintenance plan {plan.name}' shows all of it.",
-            )
-    elif known.digest != digest:
-        raise _changed(plan.name)
-    hosts = known.hosts if known is not None else tuple(host.name for host in plan_hosts(context, plan))
-    text = json.dumps(plan.model_dump(mode="json"), sort_keys=True)
-    opening = known or Opening(plan.name, plan.site, digest, text, hosts, now)
-    # In each repository that has records of its computers: the first one may have been all that a dying run wrote.
-    for place in _places(context, opening):
-        with _store(context, place, silent, utc_now) as store:
-            opening = open_plan(store, opening)
-            if opening.digest != digest:
-                raise _changed(plan.name)
-    return opening
-
-
-def opening_of(context: Context, plan: str, site: str) -> Opening | None:
-    """Return how a maintenance was begun, None when it was not. Raises ``ConfigError`` where that cannot be read."""
-    found = None
-    for place in repository_places(context, site):
-        with _store(context, place, silent, utc_now) as store:
-            found = found or load_opening(store, plan)
-    return found
 
 
 def advance_plan(
@@ -96,17 +71,19 @@ def advance_plan(
     report: Reporter = silent,
     clock: Clock = utc_now,
     hands: Hands | None = None,
+    withdrawn: bool = False,
 ) -> tuple[HostStanding, ...]:
     """Walk every computer of a maintenance that was opened, ``plan.at_once`` at a time; each on its own.
 
-    Raises ``ConfigError`` when it was not opened.
+    Of one that is ``withdrawn`` no computer is begun any more, and what has begun comes back. Raises ``ConfigError``
+    when it was not opened.
     """
     hands = hands or real_hands()
     opening, untold = _announced(context, plan, report, clock, hands)
 
     def walk(name: str) -> HostStanding:
         try:
-            return _advance(context, plan, opening, name, report, clock, hands, untold)
+            return _advance(context, plan, opening, name, report, clock, hands, untold, withdrawn)
         except FirstbellError as error:
             return _troubled(name, error, report)
         except Exception as error:  # noqa: BLE001 - a defect met on one computer must not keep the others from coming back
@@ -130,15 +107,21 @@ def advance_host(
     report: Reporter = silent,
     clock: Clock = utc_now,
     hands: Hands | None = None,
+    withdrawn: bool = False,
 ) -> HostStanding:
-    """Walk one computer as far as it can go now, and return where it then stands."""
+    """Walk one computer as far as it can go now, and return where it then stands; ``withdrawn`` as above."""
     hands = hands or real_hands()
     opening, untold = _announced(context, plan, report, clock, hands)
-    return _advance(context, plan, opening, _member(opening, host_name), report, clock, hands, untold)
+    return _advance(context, plan, opening, _member(opening, host_name), report, clock, hands, untold, withdrawn)
 
 
 def standing_of_plan(
-    context: Context, plan: MaintenancePlan, *, clock: Clock = utc_now, hands: Hands | None = None
+    context: Context,
+    plan: MaintenancePlan,
+    *,
+    clock: Clock = utc_now,
+    hands: Hands | None = None,
+    withdrawn: bool = False,
 ) -> tuple[HostStanding, ...]:
     """Return where each computer of a maintenance stands, without reaching any; none before it was opened."""
     opening = opening_of(context, plan.name, plan.site)
@@ -148,7 +131,7 @@ def standing_of_plan(
     found = []
     for name in opening.hosts:
         try:
-            with _walk(context, plan, opening, name, silent, clock, hands) as walk:
+            with _walk(context, plan, opening, name, silent, clock, hands, withdrawn=withdrawn) as walk:
                 found.append(standing_of(name, *walk.look()))
         except FirstbellError as error:
             found.append(_troubled(name, error, silent))
@@ -169,7 +152,7 @@ def confirm_action(
     opening = _opened(context, plan)
     name = _member(opening, host_name)
     place = repository_place(context, plan.site, host=name)
-    with _store(context, place, silent, utc_now) as store:
+    with store_at(context, place, silent, utc_now) as store:
         log = StepLog(store, plan.name, name)
         log.refresh()
         state = fold(log.steps, log.damage)
@@ -184,7 +167,7 @@ def accept_return(
     """Write down that a computer is as it should be; its snapshot may then go. Raises ``ConfigError`` before that."""
     opening = _opened(context, plan)
     name = _member(opening, host_name)
-    with _store(context, repository_place(context, plan.site, host=name), silent, utc_now) as store:
+    with store_at(context, repository_place(context, plan.site, host=name), silent, utc_now) as store:
         log = StepLog(store, plan.name, name)
         log.refresh()
         state = fold(log.steps, log.damage)
@@ -201,7 +184,7 @@ def _announced(
     if opening.announced or opening.digest != plan_digest(plan):
         return opening, ""
     with ExitStack() as held:
-        stores = [held.enter_context(_store(context, place, report, clock)) for place in _places(context, opening)]
+        stores = [held.enter_context(store_at(context, place, report, clock)) for place in places_of(context, opening)]
         lease = take_lease(stores[0], _LEASE, f"{plan.name}/announcement")
         if lease is None:
             return opening, ""
@@ -228,8 +211,9 @@ def _advance(
     clock: Clock,
     hands: Hands,
     untold: str,
+    withdrawn: bool,
 ) -> HostStanding:
-    with _walk(context, plan, opening, name, report, clock, hands, untold) as walk:
+    with _walk(context, plan, opening, name, report, clock, hands, untold, withdrawn) as walk:
         facts, move = walk.look()
         if move.do is not Do.WAIT or move.note is not None:
             # Of the computer, not of the plan: it may be in two of them.
@@ -271,13 +255,21 @@ def _walk(
     clock: Clock,
     hands: Hands,
     untold: str = "",
+    withdrawn: bool = False,
 ) -> Iterator[Walk]:
-    changed = opening.digest != plan_digest(plan)
+    changed = withdrawn or opening.digest != plan_digest(plan)
     if changed:
         # What has begun goes on as people were told.
-        plan = MaintenancePlan.model_validate(json.loads(opening.text))
+        plan = plan_as_told(opening)
     host = context.host(name)
-    with _store(context, repository_place(context, host.site, host=name), report, clock) as store:
+    with store_at(context, repository_place(context, host.site, host=name), report, clock) as store:
+        if load_opening(store, plan.name) is None:
+            # Its log would begin anew, as if nothing had been done to it.
+            raise ConfigError(
+                "the records of this maintenance are not where this computer's would be now",
+                hint="Was it moved to another school or group? Put it back until the maintenance is over.",
+                host=name,
+            )
         yield Walk(
             context,
             plan,
@@ -290,18 +282,6 @@ def _walk(
             report=report,
             clock=clock,
         )
-
-
-@contextmanager
-def _store(context: Context, place: RepositoryPlace, report: Reporter, clock: Clock) -> Iterator[RecordStore]:
-    with closing(repository_backend(context, place.location)) as backend:
-        yield RecordStore(backend, report, clock=clock)
-
-
-def _places(context: Context, opening: Opening) -> list[RepositoryPlace]:
-    known = context.inventory.hosts
-    hosts: Sequence[Host] = [known[name] for name in opening.hosts if name in known]
-    return list(dict.fromkeys(repository_place(context, host.site, host=host.name) for host in hosts))
 
 
 def _opened(context: Context, plan: MaintenancePlan) -> Opening:
@@ -326,21 +306,14 @@ def _member(opening: Opening, host: str) -> str:
 def _say(context: Context, plan: MaintenancePlan, word: Word) -> None:
     opening = _opened(context, plan)
     host = _member(opening, word.host) if word.host else ""
-    places = _places(context, opening)
+    places = places_of(context, opening)
     if host and host in context.inventory.hosts:
         places = [repository_place(context, plan.site, host=host)]
     for place in places:
-        with _store(context, place, silent, utc_now) as store:
+        with store_at(context, place, silent, utc_now) as store:
             say(store, plan.name, Word(word.saying, word.by, word.at, host, word.reason, word.clearance))
 
 
 def _troubled(name: str, error: FirstbellError, report: Reporter) -> HostStanding:
     report(HostFailed(name, error.message, error.hint))
     return HostStanding(name, "", None, "attention", error.message, error.hint, (error.message,))
-
-
-def _changed(name: str) -> ConfigError:
-    return ConfigError(
-        f"the plan '{name}' is not the one that people were told of",
-        hint="Put it back as it was, or give the new plan a name of its own.",
-    )

@@ -15,20 +15,24 @@ import pytest
 
 from configs.maintenance import CommandAction, Window
 from tasks.actions.base import ActionOrder, ActionResult
+from tasks.backends.local import LocalBackend
 from tasks.errors import ActionFailed, ActionUnknown, ConfigError, TransportError
 from tasks.policy.gate import Reason
 from tasks.policy.maintenance import MOST_STARTS, Agreement
 from tasks.policy.maintenance_state import Kind
 from tasks.records.maintenance import open_maintenance_records
 from tasks.records.model import PendingRestore
+from tasks.repository.repository import Repository
 from tasks.verbs.maintain import maintenance_holds
 from tasks.verbs.maintenance import (
     HostStanding,
     accept_return,
     advance_host,
+    advance_plan,
     cancel_plan,
     confirm_action,
     open_maintenance,
+    plans_to_walk,
     standing_of_plan,
 )
 from tests.support.maintenance_site import MaintenanceSite
@@ -619,3 +623,67 @@ def test_looking_changes_nothing(site: Odds) -> None:
     before = sorted(path for path in (site.folder / "repository").rglob("*"))
     assert site.standing().step == "told"
     assert sorted(path for path in (site.folder / "repository").rglob("*")) == before
+
+
+def test_a_plan_whose_file_is_gone_begins_nothing_and_brings_back_what_began(site: Odds) -> None:
+    before = dict(site.computer.files)
+    site.computer.does = _wipes_and_stays_away
+    site.step_on()
+    (site.folder / "maintenance" / "lab3.yaml").unlink()
+    (opened,) = plans_to_walk(site.context(), "north")
+    assert (opened.plan.name, opened.withdrawn) == ("lab3", True)
+    site.computer.on = True
+    hands = site.computer.hands()
+    (standing,) = advance_plan(site.context(), opened.plan, clock=site.clock, hands=hands, withdrawn=True)
+    assert standing.state == "done"
+    assert {**before, "Welcome": "fresh"} == site.computer.files
+
+
+def test_a_plan_whose_file_is_gone_before_it_began(site: Odds) -> None:
+    (opened,) = plans_to_walk(site.context(), "north")
+    assert not opened.withdrawn
+    (site.folder / "maintenance" / "lab3.yaml").write_text("name: lab3")
+    (opened,) = plans_to_walk(site.context(), "north")
+    assert opened.withdrawn
+    hands = site.computer.hands()
+    (standing,) = advance_plan(site.context(), opened.plan, clock=site.clock, hands=hands, withdrawn=True)
+    assert standing.state == "attention"
+    assert site.computer.wiped == []
+    site.later(hours=11)
+    (standing,) = advance_plan(site.context(), opened.plan, clock=site.clock, hands=hands, withdrawn=True)
+    assert standing.state == "untouched"
+    # It is over, and looked at no more; to be told that twice changes nothing.
+    assert plans_to_walk(site.context(), "north") == ()
+    assert plans_to_walk(site.context(), "north") == ()
+
+
+def test_one_that_nobody_has_accepted_is_not_over(site: Odds) -> None:
+    site.step_on()
+    assert len(plans_to_walk(site.context(), "north")) == 1
+    accept_return(site.context(), site.plan, HOST, by="Aiko Ito")
+    assert len(plans_to_walk(site.context(), "north")) == 1
+    site.step_on()
+    assert plans_to_walk(site.context(), "north") == ()
+
+
+def test_a_computer_that_was_moved_to_another_repository_is_not_taken_for_untouched(
+    tmp_path: Path, site: Odds, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = Odds(tmp_path / "other", capsys, teachers={HOST: "a.ito", "lab3-08": "m.okafor"})
+    made.computer = PaperComputer(made.clock)
+    made.config["repository"]["location"] = f"{tmp_path}/repository-{{group}}"
+    made.write()
+    made.write_all()
+    Repository.init(LocalBackend(tmp_path / "repository-lab-3"), "secret enough", scrypt_n=2**4).close()
+    made.open()
+    made.computer.does = _wipes_and_stays_away
+    assert made.step_on().step == "begun"
+    made.hosts[HOST]["groups"] = ["lab-4"]
+    made.write_all()
+    made.computer.on = True
+    with pytest.raises(ConfigError, match="are not where"):
+        made.step_on()
+    assert len(made.computer.snapshots) == 2
+    made.hosts[HOST]["groups"] = ["lab-3"]
+    made.write_all()
+    assert made.step_on().state == "done"
