@@ -150,6 +150,9 @@ def open_by_code(
                 return
     if sleep is not None:
         _count_wrong(context, where.site, now, sleep)
+    if where.trouble is not None:
+        # It may be a code of the school that cannot be asked.
+        raise where.trouble
     raise AnswerRefused(
         "this is not one of our codes",
         hint="A code has 20 letters and digits, such as 7K3QH-9XWV2-M4T8R-C5ZPB. Look for a slip, or ask IT.",
@@ -160,6 +163,7 @@ def open_by_code(
 class _Where:
     site: str
     found: bool
+    trouble: FirstbellError | None = None
 
 
 def _find(context: Context, code: str, sites: Sequence[str]) -> _Where:
@@ -175,11 +179,11 @@ def _find(context: Context, code: str, sites: Sequence[str]) -> _Where:
             trouble = trouble or error
         else:
             first = first or site
+    if first:
+        return _Where(first, found=False, trouble=trouble)
     if trouble is not None:
         raise trouble
-    if not first:
-        raise ConfigError("no school is known whose code this could be", hint="See 'firstbell inventory'.")
-    return _Where(first, found=False)
+    raise ConfigError("no school is known whose code this could be", hint="See 'firstbell inventory'.")
 
 
 def _check_purpose(code: Code, purpose: Purpose | None) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tasks.backends.local import LocalBackend
+from tasks.records.issued import add_clearance
+from tasks.records.store import RecordStore
 from tests.support.gate_site import HOST
 from tests.support.people_site import PeopleSite
 from tests.support.prefect_records import everything
@@ -69,6 +73,18 @@ def test_a_code_that_was_not_used_up_is_taken_back(site: PeopleSite) -> None:
         assert "used already" in site.say("approve", "--code-file", str(file))[2]
         code = codes(site, HOST)["a.ito"]
     assert site.run("ledger", "--verify")[0] == 0
+
+
+def test_a_no_that_may_come_too_late_is_a_failure_that_somebody_sees(site: PeopleSite) -> None:
+    from flows.decisions import answer_maintenance
+
+    code = codes(site, HOST)["a.ito"]
+    expiry = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    claims = {"id": "c1", "host": HOST, "expiry": expiry, "snapshot": "9f" * 32}
+    add_clearance(RecordStore(LocalBackend(site.folder / "repository")), claims, key="k", serial="")
+    state = run(answer_maintenance, code=code)
+    assert state.type.value == "FAILED"
+    assert state.message.startswith("Aiko Ito refused: lab3-07 will not be wiped. CALL IT NOW: lab3-07 may be wiped")
 
 
 def test_a_hold_and_an_override(site: PeopleSite) -> None:

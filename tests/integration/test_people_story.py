@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import pty
 import socket
 import stat
 import subprocess
@@ -227,6 +229,39 @@ def test_the_gate_holds_where_the_ledger_was_harmed(
     assert "unreadable" in saved.codes()
     monkeypatch.setenv("XDG_CACHE_HOME", str(saved.folder / "a third cache"))
     assert "unreadable" in saved.codes()
+
+
+def test_on_a_terminal_the_code_is_asked_for(site: PeopleSite) -> None:
+    code = codes(site, HOST)["a.ito"]
+    where = ["--config", str(site.folder / "app.yaml"), "--inventory", str(site.folder / "inventory")]
+    main, terminal = pty.openpty()
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "flows.cli", "refuse", *where],
+            stdin=terminal,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        os.write(main, f"{code.lower()}\n".encode())
+        out, err = process.communicate(timeout=60)
+    finally:
+        os.close(main)
+        os.close(terminal)
+    assert (process.returncode, err) == (0, "Your code: ")
+    assert "Aiko Ito refused: lab3-07 will not be wiped" in out
+    # What a terminal shows is the next code, in the same form.
+    assert codes(site, HOST)["a.ito"] in out
+
+
+def test_a_code_is_exchanged_for_another(site: PeopleSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = codes(site, HOST)["a.ito"]
+    type_in(monkeypatch, code)
+    following = site.last("codes", "void", expect=0)["code"]
+    type_in(monkeypatch, code)
+    assert site.say("approve")[0] == 1
+    type_in(monkeypatch, following)
+    assert site.say("approve")[0] == 0
 
 
 def test_usage(site: PeopleSite, monkeypatch: pytest.MonkeyPatch) -> None:

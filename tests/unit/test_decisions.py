@@ -356,6 +356,22 @@ def test_wrong_codes_are_counted_slowed_and_told(site: PeopleSite) -> None:
     assert code.replace("-", "")[8:] not in stored
 
 
+def test_a_school_that_cannot_be_asked_hides_no_guessing(site: PeopleSite) -> None:
+    site.add_hosts(office={"site": "south"})
+    site.config["sites"]["south"] = {}
+    site.config["approval"]["code_key"] = f"file:{site.folder}/{{site}}.key"
+    site.write()
+    site.add_hosts(office={"site": "south"})
+    site.key.rename(site.folder / "north.key")
+    context = site.context()
+    code = codes_of(context, None, [HOST])["a.ito"]
+    for _ in range(2):
+        with pytest.raises(ConfigError, match=r"south\.key' is not there"):
+            say(context, "A" * 20, "approve")
+    assert len(list((site.folder / "repository" / "records" / "wrong-code" / "north").iterdir())) == 2
+    say(context, code, "approve")
+
+
 def test_a_code_is_good_in_its_time_only(site: PeopleSite) -> None:
     context, plan = site.context(), plan_for()
     code = codes_of(context, plan, [HOST])["a.ito"]
