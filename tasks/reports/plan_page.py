@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from tasks.policy.plan_preview import HostPreview, PlanPreview
 from tasks.reports.display import md, show_text
 from tasks.reports.markdown import table
-from tasks.reports.plan_text import days_text, moment
+from tasks.reports.plan_text import days_text
 from tasks.reports.units import count_of, duration, local_day_time, size
 
 
@@ -18,6 +20,8 @@ def preview_page(found: PlanPreview, *, draft: str = "") -> str:
     if found.problems:
         lines += ["### Also look at this", "", *(f"- {md(text)}" for text in found.problems), ""]
     lines += [
+        "### The plan",
+        "",
         f"- **When:** {local_day_time(found.window.start, zone)} until {local_day_time(found.window.end, zone)}",
         f"- **People can agree until:** {local_day_time(found.deadline, zone)}",
         f"- **Touches:** {count_of(len(found.hosts), 'computer')} of {count_of(len(found.teachers), 'teacher')}, "
@@ -62,7 +66,14 @@ def _row(one: HostPreview, found: PlanPreview) -> tuple[str, ...]:
         md(", ".join(one.host.teachers)) or "none",
         md(", ".join(one.asked)) or "**nobody**",
         about + size(one.effort.bytes),
-        moment(one.effort.last, found.zone) if one.effort.last else "never",
+        _short(one.effort.last, found) if one.effort.last else "never",
         duration(one.needs.total_seconds()),
-        moment(one.slot.start, found.zone) if one.slot else "**no room**",
+        _short(one.slot.start, found) if one.slot else "**no room**",
     )
+
+
+def _short(when: datetime, found: PlanPreview) -> str:
+    """Return a moment for a cell, which does not wrap in the UI: ``Mon 3 Aug 17:00``."""
+    local = when.astimezone(found.zone)
+    year = "" if local.year == found.plan.window.start.year else f" {local.year}"
+    return f"{local:%a} {local.day} {local:%b}{year} {local:%H:%M}"
