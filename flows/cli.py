@@ -22,6 +22,7 @@ from flows.commands import (
     browse,
     catalog,
     clearance,
+    codes,
     doctor,
     gate,
     inventory,
@@ -72,6 +73,7 @@ def build_parser() -> argparse.ArgumentParser:
         catalog,
         maintenance,
         people,
+        codes,
         alerts,
         maintain,
     ):

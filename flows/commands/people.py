@@ -1,24 +1,19 @@
-"""``firstbell approve``, ``defer``, ``refuse``, ``hold``, ``override``, ``codes`` and ``ledger``: what people decide.
-
-A code is never an argument: those of a running program can be read by everybody on the computer, and stay in the
-history of the shell, also when the code was not used up after all. It is asked for, or read from a file or a pipe.
-"""
+"""``firstbell approve``, ``defer``, ``refuse``, ``hold``, ``override`` and ``ledger``: what people decide."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from flows.commands.codes import add_code, read_codes, show_codes
 from flows.commands.gate import named_plan
 from flows.commands.selection import load_context
 
 if TYPE_CHECKING:
-    from tasks.verbs.codes import Invitation
     from tasks.verbs.context import Context
     from tasks.verbs.holds import Placed
 
@@ -27,8 +22,6 @@ _DECISIONS: Final = {
     "defer": "put it off until a day, with a code; then you are asked again",
     "refuse": "say no to computers being wiped, with a code",
 }
-#: No file with a code is longer, in characters.
-_LONGEST: Final = 4096
 
 
 def add(verbs: Any, common: argparse.ArgumentParser) -> None:
@@ -37,7 +30,7 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
         parser = verbs.add_parser(
             verb, parents=[common], help=text, description=f"{text.capitalize()}. You are asked for the code."
         )
-        _add_code(parser)
+        add_code(parser)
         parser.add_argument("--computer", action="append", metavar="NAME", help="only this one of those it is for")
         parser.add_argument("--plan", default="", help="refuse the code when it is for another plan")
         parser.add_argument("--reason", default="", help="why, in a few words")
@@ -55,9 +48,8 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
     override.add_argument("computers", nargs="+", metavar="COMPUTER")
     override.add_argument("--plan", default="", help="in which plan; left out: for a week, without one")
     override.add_argument("--reason", required=True, help="why; it stands in the ledger for good")
-    _add_code(override)
+    add_code(override)
     override.set_defaults(run=run_override)
-    _add_codes(verbs, common)
     ledger = verbs.add_parser(
         "ledger", parents=[common], help="show what people were asked, answered, held and overrode"
     )
@@ -76,55 +68,16 @@ def _add_hold(verbs: Any, common: argparse.ArgumentParser) -> None:
     what.add_argument("--school", metavar="SITE", help="every computer of the school")
     _add_until(place)
     place.add_argument("--reason", required=True, help="why; IT reads it")
-    _add_code(place)
+    add_code(place)
     place.set_defaults(run=run_place)
     lift = actions.add_parser("lift", parents=[common], help="take a hold of your own back")
     lift.add_argument("hold", type=int, metavar="NUMBER", help="its number: firstbell hold list")
     lift.add_argument("--reason", default="")
-    _add_code(lift)
+    add_code(lift)
     lift.set_defaults(run=run_lift)
     listed = actions.add_parser("list", parents=[common], help="show the holds that stand")
     listed.add_argument("--site", help="the school; left out: every one")
     listed.set_defaults(run=run_list)
-
-
-def _add_codes(verbs: Any, common: argparse.ArgumentParser) -> None:
-    codes = verbs.add_parser("codes", parents=[common], help="codes that people decide with: send, print, void, keygen")
-    actions = codes.add_subparsers(dest="action", metavar="ACTION", required=True)
-    for action, text in (
-        ("send", "mail people their codes"),
-        ("print", "show codes, to be handed over in person; the ledger says that you did"),
-    ):
-        parser = actions.add_parser(
-            action,
-            parents=[common],
-            help=text,
-            description=f"{text[0].upper()}{text[1:]}. With --plan or COMPUTER: the codes to answer for computers; "
-            "with --own: a person's own code, for holds and overrides.",
-        )
-        parser.add_argument("computers", nargs="*", metavar="COMPUTER", help="computers that no plan is about")
-        parser.add_argument("--plan", default="", help="everybody who must agree to this plan")
-        parser.add_argument("--own", action="store_true", help="the own code of --person, at --site")
-        parser.add_argument("--person", action="append", metavar="KEY", help="only them, as in people.yaml")
-        parser.add_argument("--site", default="", help="the school, with --own")
-        parser.set_defaults(run=run_codes)
-    void = actions.add_parser(
-        "void", parents=[common], help="make a code worthless that somebody else may have seen; you get another one"
-    )
-    _add_code(void)
-    void.set_defaults(run=run_void)
-    keygen = actions.add_parser("keygen", parents=[common], help="make the key that codes are signed with")
-    keygen.add_argument("file", type=Path, metavar="FILE")
-    keygen.set_defaults(run=run_keygen)
-
-
-def _add_code(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--code-file",
-        action="append",
-        metavar="FILE",
-        help="file with the code ('-': standard input), instead of being asked; for two codes, give it twice",
-    )
 
 
 def _add_until(parser: argparse.ArgumentParser) -> None:
@@ -145,7 +98,7 @@ def run_decide(arguments: argparse.Namespace) -> int:
     from tasks.verbs.maintenance_plan import zone_of
 
     context = load_context(arguments)
-    (code,) = _codes(arguments.code_file, ["Your code: "])
+    (code,) = read_codes(arguments.code_file, ["Your code: "])
     answer = decide(
         context,
         code=code,
@@ -179,7 +132,7 @@ def run_decide(arguments: argparse.Namespace) -> int:
     if answer.cleared:
         sys.stdout.write(f"WARNING: {', '.join(answer.cleared)} may be wiped at this very moment. Call IT now.\n")
     sys.stdout.write("This code is used up. To change your mind, use this one:\n")
-    _show([answer.following], context)
+    show_codes([answer.following], context)
     return 0
 
 
@@ -188,7 +141,7 @@ def run_place(arguments: argparse.Namespace) -> int:
     from tasks.verbs.holds import place_hold
 
     context = load_context(arguments)
-    (code,) = _codes(arguments.code_file, ["Your own code: "])
+    (code,) = read_codes(arguments.code_file, ["Your own code: "])
     scope, target = (
         ("host", arguments.computer)
         if arguments.computer
@@ -213,7 +166,7 @@ def run_lift(arguments: argparse.Namespace) -> int:
     from tasks.verbs.holds import lift_hold
 
     context = load_context(arguments)
-    (code,) = _codes(arguments.code_file, ["Your own code: "])
+    (code,) = read_codes(arguments.code_file, ["Your own code: "])
     lifted = lift_hold(context, code=code, hold=arguments.hold, reason=arguments.reason)
     return _placed(arguments, context, "lifted", lifted, f"hold {arguments.hold} is lifted")
 
@@ -223,7 +176,7 @@ def run_override(arguments: argparse.Namespace) -> int:
     from tasks.verbs.holds import override
 
     context = load_context(arguments)
-    codes = _codes(arguments.code_file, ["Own code of the first person: ", "Own code of the second person: "])
+    codes = read_codes(arguments.code_file, ["Own code of the first person: ", "Own code of the second person: "])
     placed = override(
         context,
         codes=codes,
@@ -297,104 +250,8 @@ def run_ledger(arguments: argparse.Namespace) -> int:
     return 1 if wrong else 0
 
 
-def run_codes(arguments: argparse.Namespace) -> int:
-    """Print or mail codes."""
-    from datetime import UTC
-
-    from configs.errors import ConfigError
-    from tasks.verbs.codes import note_handed_out
-
-    context = load_context(arguments)
-    found = _wanted(context, arguments)
-    if not found:
-        raise ConfigError(
-            "nobody is to be asked for that", hint="See 'teachers' in the inventory and the accounts in people.yaml."
-        )
-    if arguments.action == "print":
-        note_handed_out(context, found, "printed", now=datetime.now(UTC))
-        if arguments.json:
-            for one in found:
-                sys.stdout.write(json.dumps(_invitation_json(one)) + "\n")
-        else:
-            _show(found, context)
-        return 0
-    from tasks.verbs.code_letters import mail_codes
-
-    sent = mail_codes(context, found)
-    for name, problem in sent:
-        sys.stdout.write(f"{name}: {problem or 'sent'}\n")
-    return 1 if any(problem for _, problem in sent) else 0
-
-
-def run_void(arguments: argparse.Namespace) -> int:
-    """Exchange a code for another one."""
-    from tasks.verbs.codes import void_code
-
-    context = load_context(arguments)
-    (code,) = _codes(arguments.code_file, ["The code: "])
-    following = void_code(context, code)
-    if arguments.json:
-        sys.stdout.write(json.dumps(_invitation_json(following)) + "\n")
-    else:
-        sys.stdout.write("That code is worth nothing any more. The next one:\n")
-        _show([following], context)
-    return 0
-
-
-def run_keygen(arguments: argparse.Namespace) -> int:
-    """Make a key for codes."""
-    from tasks.verbs.codes import new_code_key
-
-    new_code_key(arguments.file)
-    sys.stdout.write(f"made a key; keep it secret: approval.code_key: file:{arguments.file.absolute()}\n")
-    return 0
-
-
-def _wanted(context: Context, arguments: argparse.Namespace) -> list[Invitation]:
-    from configs.errors import ConfigError
-    from tasks.verbs.codes import own_code
-    from tasks.verbs.decisions import invite
-    from tasks.verbs.maintenance_plan import plan_hosts
-
-    if arguments.own:
-        if not (arguments.person and arguments.site) or arguments.computers or arguments.plan:
-            raise ConfigError("whose own code, and of which school?", hint="codes print --own --person KEY --site SITE")
-        return [own_code(context, arguments.site, key) for key in arguments.person]
-    if bool(arguments.plan) == bool(arguments.computers):
-        raise ConfigError("codes for what?", hint="Name a --plan, or computers, or --own.")
-    plan = named_plan(context, arguments.plan)
-    hosts = list(plan_hosts(context, plan)) if plan is not None else [context.host(one) for one in arguments.computers]
-    found = invite(context, plan, hosts)
-    return [one for one in found if not arguments.person or one.person in arguments.person]
-
-
 def _sites(context: Context, site: str | None) -> Sequence[str]:
     return (site,) if site else context.inventory.sites()
-
-
-def _codes(files: Sequence[str] | None, prompts: Sequence[str]) -> list[str]:
-    """Return one code for each prompt: from the files, from a pipe, or asked for on a terminal."""
-    from configs.errors import ConfigError
-
-    if files is None:
-        return [_asked(prompt) for prompt in prompts]
-    if len(files) != len(prompts):
-        raise ConfigError(f"{len(prompts)} codes are needed", hint="Give --code-file once for each.")
-    try:
-        return [
-            sys.stdin.readline(_LONGEST) if file == "-" else Path(file).expanduser().read_text()[:_LONGEST]
-            for file in files
-        ]
-    except (OSError, UnicodeDecodeError):
-        raise ConfigError("a file with a code cannot be read", hint="Check its name and permissions.") from None
-
-
-def _asked(prompt: str) -> str:
-    # Shown while it is typed: nobody types twenty characters blindly, and it is used up a moment later.
-    if sys.stdin.isatty():
-        sys.stderr.write(prompt)
-        sys.stderr.flush()
-    return sys.stdin.readline(_LONGEST)
 
 
 def _moment(text: str) -> datetime:
@@ -418,31 +275,5 @@ def _placed(arguments: argparse.Namespace, context: Context, kind: str, placed: 
         sys.stdout.write(json.dumps(document) + "\n")
         return 0
     sys.stdout.write(f"{told}\nThe code is used up. The next one:\n")
-    _show(placed.following, context)
+    show_codes(placed.following, context)
     return 0
-
-
-def _show(invitations: Iterable[Invitation], context: Context) -> None:
-    from tasks.reports.display import show_text
-    from tasks.reports.units import local_day_time
-    from tasks.verbs.maintenance_plan import zone_of
-
-    for one in invitations:
-        until = local_day_time(one.until, zone_of(context, one.site))
-        what = f"{one.plan + ': ' if one.plan else ''}{', '.join(one.hosts)}" if one.hosts else "holds and overrides"
-        sys.stdout.write(f"    {one.code}  {show_text(one.name)}, good once until {until}; for {what}\n")
-
-
-def _invitation_json(one: Invitation) -> dict[str, Any]:
-    return {
-        "type": "code",
-        "site": one.site,
-        "person": one.person,
-        "name": one.name,
-        "code": one.code,
-        "plan": one.plan,
-        "hosts": list(one.hosts),
-        "on_behalf": list(one.on_behalf),
-        "until": one.until.isoformat(),
-        "agree_by": one.agree_by.isoformat(),
-    }
