@@ -75,14 +75,17 @@ class Fetcher:
 
     def step(self) -> None:
         """Ask for what may be asked, then take one answer."""
-        while self._waiting and len(self._asked) < AHEAD_BATCHES and self._asked_bytes < AHEAD_BYTES:
-            self._ask()
+        self._ask_ahead()
         if self._asked:
             batch = self._asked.popleft()
             self._take(batch)
             self._asked_bytes -= batch.size
             self._saver.flush()
             self._tally.progress()
+
+    def _ask_ahead(self) -> None:
+        while self._waiting and len(self._asked) < AHEAD_BATCHES and self._asked_bytes < AHEAD_BYTES:
+            self._ask()
 
     def _ask(self) -> None:
         files: list[PendingFile] = []
@@ -130,6 +133,11 @@ class Fetcher:
             if item.path != file.path:
                 raise ProtocolError(f"the host sent {item.path!r} in place of {file.path!r}", host=self._tally.host)
             if isinstance(item, Piece):
+                # The host must not run dry at the end of a large file: what comes next is asked for before that.
+                taken = min(len(item.data) or item.zero, batch.size)
+                batch.size -= taken
+                self._asked_bytes -= taken
+                self._ask_ahead()
                 if sound:
                     try:
                         saver.take(item)

@@ -53,14 +53,15 @@ def send_parts(session: Session, kind: str, fields: Mapping[str, Any], documents
 class Pages:
     """The frames of a paged answer, the next pages asked for ahead.
 
-    ``eager`` pages are asked for before there is a sign of them; without, the next one is asked for when the current
-    one shows by a frame of content that it is long.
+    ``eager`` pages are asked for before there is a sign of them; without, the next ones are asked for when the current
+    one shows by a frame of content that it is long: until there are ``ahead`` in all.
     """
 
-    def __init__(self, session: Session, first: Answer, page: int, *, eager: int = 0) -> None:
+    def __init__(self, session: Session, first: Answer, page: int, *, eager: int = 0, ahead: int = 2) -> None:
         self._session = session
         self._first = first
         self._page = page
+        self._ahead = ahead
         self._answers: deque[Answer] = deque((first,))
         self._over = False
         for _ in range(eager):
@@ -70,8 +71,8 @@ class Pages:
         self._answers.append(self._session.request("more", {"of": self._first.number, "max": self._page}))
 
     def ask_ahead(self) -> None:
-        """Ask for the page behind the current one, if that is not done yet."""
-        if len(self._answers) < 2 and not self._over:
+        """Ask for the pages behind the current one, as far as that is not done yet."""
+        while len(self._answers) < self._ahead and not self._over:
             self._ask()
 
     def __iter__(self) -> Iterator[Frame]:

@@ -12,15 +12,17 @@ from tasks.events import SkipReason
 from tasks.remote.frames import Frame, decode_path, encode_path
 from tasks.remote.paging import Pages, array, batches, dump, encode_paths, send_parts
 from tasks.remote.rows import NameTable
-from tasks.remote.session import Session
+from tasks.remote.session import Answer, Session
 from tasks.repository.tree import Node
 
 #: Rows in one page of a walk: about 0.3 MiB on the wire.
 _PAGE_ROWS: Final = 2000
 #: Pages of a walk asked for ahead.
 _PAGES_AHEAD: Final = 2
-#: Content in one page, in bytes: two pages of each read under way are held at most.
+#: Content in one page, in bytes: two pages of each read under way are held at most, or what the link is deep.
 _PAGE_BYTES: Final = 4 * 1024 * 1024
+#: On a deep link, pages of each read that are asked for before there is a sign of them.
+_EAGER: Final = 3
 
 _REASONS: Final = frozenset(get_args(SkipReason))
 
@@ -65,7 +67,7 @@ class RemoteSource:
         asked: list[tuple[Pages, int]] = []
         for group in batches(encode_paths(paths)):
             answer = self._session.request("read", {"max": _PAGE_BYTES}, array(group))
-            asked.append((Pages(self._session, answer, _PAGE_BYTES), len(group)))
+            asked.append((self._pages(answer), len(group)))
         return self._read(asked, paths)
 
     def _read(self, asked: list[tuple[Pages, int]], paths: Sequence[bytes]) -> Iterator[Piece | FileEnd | Skipped]:
@@ -87,7 +89,12 @@ class RemoteSource:
         documents = [array(group) for group in batches(texts)] or [b"[]"]
         fields = {"path": encode_path(path), "max": _PAGE_BYTES}
         answer = send_parts(self._session, "ranges", fields, documents)
-        return self._ranges(Pages(self._session, answer, _PAGE_BYTES), path)
+        return self._ranges(self._pages(answer), path)
+
+    def _pages(self, first: Answer) -> Pages:
+        """Return the pages of content, of which so many are asked for ahead that the link is never idle."""
+        ahead = max(2, self._session.depth // _PAGE_BYTES)
+        return Pages(self._session, first, _PAGE_BYTES, eager=_EAGER if ahead > _EAGER else 0, ahead=ahead)
 
     @staticmethod
     def _ranges(pages: Pages, path: bytes) -> Iterator[Piece | FileEnd | Skipped]:

@@ -111,6 +111,11 @@ class Session:
         self._sender = threading.Thread(target=self._send, name="frames to the helper", daemon=True)
         self._sender.start()
 
+    @property
+    def depth(self) -> int:
+        """How many bytes of answers should be on their way, or the link stands idle; 0 where a few MiB do."""
+        return self._channel.depth
+
     def request(
         self, kind: str, fields: Mapping[str, Any] | None = None, payload: Buffer = b"", *, weight: int = LARGE
     ) -> Answer:

@@ -52,6 +52,11 @@ class Stream(ABC):
     #: Called each time when that may have happened, on any thread: it must not wait, nor use the stream.
     on_recovered: Callable[[], None] | None = None
 
+    @property
+    def depth(self) -> int:
+        """How many bytes of output should be on their way, or the link stands idle; 0 where a few MiB do."""
+        return 0
+
     @abstractmethod
     def write(self, data: Buffer) -> None:
         """Write all of ``data`` to the program's standard input.

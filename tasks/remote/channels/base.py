@@ -15,6 +15,11 @@ from tasks.remote.frames import Frame
 class Channel(ABC):
     """A carrier of frames; the module text states what holds for all of them."""
 
+    @property
+    def depth(self) -> int:
+        """How many bytes of answers should be on their way, or the link stands idle; 0 where a few MiB do."""
+        return 0
+
     @abstractmethod
     def send(self, frame: Frame) -> None:
         """Send one frame; blocks while the other side does not take it.

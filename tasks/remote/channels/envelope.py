@@ -108,6 +108,11 @@ class EnvelopeStream(Stream):
         return self._meter.rate
 
     @property
+    def depth(self) -> int:
+        """Bytes of output on their way when the spool is as full as it may be."""
+        return 0 if self.inline_because is not None else (OFFERED - 2) * self._segment
+
+    @property
     def damaged(self) -> int:
         """How many lines have arrived damaged so far: a sign of a link that was interrupted."""
         return self._splitter.damaged

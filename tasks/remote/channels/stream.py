@@ -30,6 +30,11 @@ class StreamChannel(Channel):
         self._piece: bytes = begun
         self._at = 0
 
+    @property
+    def depth(self) -> int:
+        """What the stream says."""
+        return self._stream.depth
+
     def send(self, frame: Frame) -> None:
         """Send one frame."""
         self.send_all((frame,))
