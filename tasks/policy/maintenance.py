@@ -58,6 +58,12 @@ class Do(Enum):
     WAIT = "wait"
 
 
+#: What logs in to the computer.
+_REACHING: Final = frozenset(
+    {Do.SAVE, Do.VERIFY, Do.REFRESH, Do.CLEAR, Do.START, Do.LOOK, Do.IDENTIFY, Do.RESTORE, Do.CHECK}
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Agreement:
     """Whether everybody who must agree does, right now; if not, which note says why, and who must do what."""
@@ -114,6 +120,17 @@ class Move:
 
 def next_step(facts: Facts) -> Move:
     """Return what happens next with a computer."""
+    move = _next_step(facts)
+    note = facts.state.note
+    if move.do not in _REACHING or note is None or note.kind not in (Kind.FAILED, Kind.ATTENTION):
+        return move
+    if note.until is None or facts.now >= note.until:
+        return move
+    # Each attempt to log in brings its account nearer to being locked.
+    return Move(Do.WAIT, "attention", note.reason, "IT looks at the login; it is tried again in an hour")
+
+
+def _next_step(facts: Facts) -> Move:
     state = facts.state
     if state.damage:
         needs = "IT looks at the records of this maintenance; nothing more is done by itself"

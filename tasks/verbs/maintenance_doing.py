@@ -121,6 +121,8 @@ def clear(context: Context, plan: MaintenancePlan, host: Host, until: datetime, 
     """Issue a clearance that ends by ``until``. Raises ``GateHold``."""
     if until <= now:
         raise GateHold("the window has ended", hint="Do not wipe.", host=host.name)
+    for reason in too_late(context, plan, now):
+        raise GateHold(reason.text, hint=reason.cure, host=host.name)
     issued = issue_clearance(context, host.name, calendar=calendar_lookup(context), now=now, plan=plan, until=until)
     return Issue(issued.clearance, issued.token)
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from configs.maintenance import MaintenancePlan
 from inventory.model import Host
-from tasks.errors import ConfigError, FirstbellError, TakenOver, TransportError
+from tasks.errors import AuthFailed, ConfigError, FirstbellError, TakenOver, TransportError
 from tasks.events import Event, HostFailed, Milestone, MilestoneKind, Reporter, Warned
 from tasks.policy.gate import CLOCK_TOLERANCE
 from tasks.policy.maintenance import Do, Facts, Move, next_step
@@ -25,6 +25,8 @@ from tasks.verbs.context import Context
 from tasks.verbs.maintenance_hands import Hands, Issue
 from tasks.verbs.maintenance_plan import zone_of
 
+#: A login that was refused is not tried again sooner: each attempt brings its account nearer to being locked.
+_LOGIN_AGAIN: Final = timedelta(hours=1)
 #: In characters; what a program said at its end may be long.
 _LONGEST_REASON: Final = 500
 
@@ -141,10 +143,10 @@ class Walker:
         self.log.append(str(kind), detail)
         return True
 
-    def hold(self, state: HostState, kind: Kind, reason: str) -> bool:
+    def hold(self, state: HostState, kind: Kind, reason: str, *, until: datetime | None = None) -> bool:
         """Write down what keeps it, unless that was the last thing written down; the walk ends."""
         text = " ".join(reason.split())[:_LONGEST_REASON]
-        self.note(state, Move(Do.WAIT, text=text, note=kind))
+        self.note(state, Move(Do.WAIT, text=text, note=kind, until=until))
         return False
 
     def note(self, state: HostState, move: Move) -> None:
@@ -168,9 +170,9 @@ class Walker:
             # The first packet may have been lost, or somebody switched it off.
             self.hands.wake(self.host)
         kind = Kind.UNREACHABLE if away else Kind.FAILED if before else Kind.ATTENTION
+        again = self.clock() + _LOGIN_AGAIN if isinstance(error, AuthFailed) else None
         with contextlib.suppress(FirstbellError):
-            current = self.state()
-            self.hold(current, kind, error.message)
+            self.hold(self.state(), kind, error.message, until=again)
 
     def state(self) -> HostState:
         """Return where it stands by what is written down."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
@@ -131,3 +133,42 @@ def test_killed_once_at_every_step(site: MaintenanceSite, tmp_path: Path) -> Non
     assert {f"{when} record {step}" for step in expected for when in ("before", "after")} <= set(places)
     assert {"before the wipe", "after the wipe", "amid the restore", "after restore", "after clear"} <= set(places)
     assert len(places) == len(set(places)) >= 42
+
+
+def test_the_wipe_goes_on_although_its_worker_was_killed(site: MaintenanceSite) -> None:
+    """The imager has begun, outlives its worker, and takes its time: nothing comes back before it has ended."""
+    before = site.files()
+    go = site.folder / "go"
+    imager = site.folder / "imager.py"
+    waiting = "import os, time\nwhile not (folder / 'go').exists():\n    time.sleep(0.02)\nfor path in home.iterdir():"
+    imager.write_text(
+        imager.read_text().replace("for path in home.iterdir():", f"(folder / 'begun').touch()\n{waiting}")
+    )
+    site.open()
+    child = os.fork()
+    if not child:
+        try:
+            site.walk()
+        finally:
+            os._exit(0)
+    wait_for((site.folder / "begun").exists)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    # Nobody knows whether it has begun: nothing is begun again, and nothing brought back.
+    assert site.walk()[HOST].state == "waits"
+    assert site.steps()[-1] == "started"
+    go.touch()
+    wait_for(lambda: bool(site.wiped))
+    assert site.walk()[HOST].state == "waits"
+    assert site.files() == {}
+    site.later(minutes=6)
+    assert site.walk()[HOST].state == "done"
+    assert site.files() == before
+    assert site.steps().count("started") == 1
+
+
+def wait_for(there: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not there():
+        assert time.monotonic() < deadline
+        threading.Event().wait(0.02)

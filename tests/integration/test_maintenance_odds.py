@@ -16,7 +16,7 @@ import pytest
 from configs.maintenance import CommandAction, Window
 from tasks.actions.base import ActionOrder, ActionResult
 from tasks.backends.local import LocalBackend
-from tasks.errors import ActionFailed, ActionUnknown, ConfigError, TransportError
+from tasks.errors import ActionFailed, ActionUnknown, AuthFailed, ConfigError, TransportError
 from tasks.policy.gate import Reason
 from tasks.policy.maintenance import MOST_STARTS, Agreement
 from tasks.policy.maintenance_state import Kind
@@ -514,6 +514,29 @@ def test_a_restore_that_is_cut_goes_on(site: Odds) -> None:
 
     site.computer.hook = once(cut, "restore")
     assert site.step_on().state == "attention"
+    assert site.step_on().state == "done"
+
+
+@pytest.mark.parametrize("at", ["save", "look"])
+def test_a_login_that_was_refused_is_not_tried_every_ten_minutes(site: Odds, at: str) -> None:
+    tries = 0
+
+    def refuse(what: str) -> None:
+        nonlocal tries
+        if what == at:
+            tries += 1
+            raise AuthFailed("the login was refused")
+
+    site.computer.hook = refuse
+    for _ in range(6):
+        standing = site.step_on()
+        site.later(minutes=10)
+        assert (standing.state, standing.reasons, tries) == ("attention", ("the login was refused",), 1)
+    site.later(minutes=5)
+    site.step_on()
+    assert tries == 2
+    site.computer.hook = lambda what: None
+    site.later(minutes=65)
     assert site.step_on().state == "done"
 
 

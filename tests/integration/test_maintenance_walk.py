@@ -88,3 +88,14 @@ def test_of_three_computers_only_the_one_that_was_agreed_to_is_wiped(make: Make)
     assert [one.state for one in standing.values()] == ["done", "untouched", "untouched"]
     assert {name: site.files(name) for name in site.teachers} == before
     assert len(site.wiped) == 1
+
+
+def test_none_is_begun_that_would_not_be_ready_by_the_end_of_the_window(make: Make) -> None:
+    site = make()
+    site.write_maintenance(action_minutes=60)
+    site.open()
+    site.later(hours=9, minutes=30)
+    standing = site.walk()[HOST]
+    assert (standing.state, standing.step) == ("waits", "held")
+    assert standing.reasons[0].startswith("there is not enough time left")
+    assert site.wiped == []
