@@ -58,6 +58,13 @@ def test_all_is_deployed_and_a_worker_saves_a_computer(worker: PrefectStack, sch
     assert (state["name"], state["message"]) == ("Completed", "no maintenance of north is open")
 
 
+def test_the_server_makes_runs_by_their_schedules(worker: PrefectStack) -> None:
+    """With SQLAlchemy 2.1 it does not, and nothing but its log says so: no night would be saved."""
+    found = worker.call("GET", "/deployments/name/run-open-maintenance/maintenance-north")
+    wanted = {"flow_runs": {"deployment_id": {"any_": [found["id"]]}, "state": {"type": {"any_": ["SCHEDULED"]}}}}
+    _wait_for(lambda: worker.call("POST", "/flow_runs/filter", wanted), "a run to be scheduled; see the server's log")
+
+
 def test_a_cancelled_run_gives_its_lock_back(
     worker: PrefectStack, school: LoopbackSite, home: Path, silent_port: int
 ) -> None:
