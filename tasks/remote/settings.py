@@ -8,15 +8,20 @@ from functools import cache
 from importlib import resources
 from typing import Any, Final
 
-from tasks.errors import ProtocolError
+from tasks.entries import Piece, Skipped
+from tasks.errors import HelperFailed, ProtocolError
 from tasks.remote.frames import encode_path
 from tasks.remote.paging import dump, send_parts
+from tasks.remote.remote_source import RemoteSource
+from tasks.remote.rows import NameTable
 from tasks.remote.session import Session
 
 #: Operations in one frame, as JSON text: well below what a frame may carry, beside the program.
 _FRAME: Final = 640 * 1024
 #: Operations in one request: its answers wait in the helper's memory.
 _REQUEST: Final = 4 * 1024 * 1024
+#: A file that is read whole: the registry of one person.
+_LARGEST_FILE: Final = 256 * 1024 * 1024
 
 
 class RemoteSettings:
@@ -34,6 +39,26 @@ class RemoteSettings:
     def write_settings(self, user: str, home: str, operations: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
         """Carry out operations that may write; ``allow_settings`` comes first."""
         return self._ask("set-settings", user, home, operations)
+
+    def read_file(self, path: str) -> bytes | None:
+        """Return a file with the helper's own rights, None where there is none.
+
+        Raises ``HelperFailed`` when it cannot be read, or was changed meanwhile.
+        """
+        name = path.encode("utf-8", "surrogateescape")
+        content = bytearray()
+        for one in RemoteSource(self._session, NameTable()).read([name]):
+            if isinstance(one, Piece):
+                content += one.data or bytes(one.zero)
+            elif isinstance(one, Skipped):
+                if one.reason == "vanished":
+                    return None
+                raise HelperFailed(f"{path} cannot be read: {one.detail or one.reason}")
+            elif one.before != one.after:
+                raise HelperFailed(f"{path} was changed while it was read")
+            if len(content) > _LARGEST_FILE:
+                raise HelperFailed(f"{path} is larger than a file of settings can be")
+        return bytes(content)
 
     def allow_settings(self, plan: str, home: str) -> None:
         """Let what follows write, for the plan with this digest."""

@@ -11,6 +11,7 @@ from tasks.settings.files import FilesCollector
 from tasks.settings.ini import IniCollector
 from tasks.settings.plist import PlistCollector
 from tasks.settings.presence import PresenceCollector
+from tasks.settings.registry import RegistryCollector
 from tasks.settings.values import Collector
 
 
@@ -27,4 +28,6 @@ def collectors_for(catalog: Catalog) -> Mapping[str, Collector]:
         found["dconf"] = DconfCollector()
     elif catalog.platform == "macos":
         found["plist"] = PlistCollector()
+    elif catalog.platform == "windows":
+        found["registry"] = RegistryCollector()
     return found

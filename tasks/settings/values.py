@@ -141,6 +141,10 @@ class SettingsHost(Protocol):
         """Carry out operations that write, after the plan was announced; the answers as above."""
         ...
 
+    def read_file(self, path: str) -> bytes | None:
+        """Return a file with the rights of whoever serves, None where there is none. Raises ``HelperFailed``."""
+        ...
+
 
 class Collector(Protocol):
     """Reads and writes the entries of one kind of place."""

@@ -112,6 +112,12 @@ namespace Firstbell
             Hash.TransformBlock(piece.Data, 0, piece.Count, null, 0);
         }
 
+        public void Update(byte[] data, int count)
+        {
+            Settle();
+            Hash.TransformBlock(data, 0, count, null, 0);
+        }
+
         public void Zeros(long count)
         {
             Settle();

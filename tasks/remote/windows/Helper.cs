@@ -10,7 +10,7 @@ namespace Firstbell
         public readonly FileDetails Details = new FileDetails();
         public readonly WindowsFiles Files;
         // Past all shadow copies.
-        readonly WindowsFiles live;
+        public readonly WindowsFiles Live;
         readonly Reader reader;
 
         // Makes shadow copies of these drives and tells Paths; returns what came of it as JSON: {"C": "made" or why not}.
@@ -20,7 +20,7 @@ namespace Firstbell
         {
             Native.SetErrorMode(0x8003); // no dialog asks for a missing disk or a crash
             Files = new WindowsFiles(Paths, Details);
-            live = new WindowsFiles(new Paths(), Details);
+            Live = new WindowsFiles(new Paths(), Details);
             reader = new Reader(Files);
         }
 
@@ -92,12 +92,12 @@ namespace Firstbell
         {
             try
             {
-                Entry entry = live.Look(path);
+                Entry entry = Live.Look(path);
                 Verdict verdict = FileMarks.Judge(entry);
                 Kind kind = verdict.Kind != Kind.Left ? verdict.Kind : entry.IsFolder ? Kind.Folder : Kind.File;
-                string target = kind == Kind.Link ? live.Target(path, entry) : null;
+                string target = kind == Kind.Link ? Live.Target(path, entry) : null;
                 System.Text.StringBuilder into = new System.Text.StringBuilder();
-                Firstbell.Row.Write(into, Firstbell.Paths.Name(path), entry, kind, target, live.Detail(path, entry));
+                Firstbell.Row.Write(into, Firstbell.Paths.Name(path), entry, kind, target, Live.Detail(path, entry));
                 return into.ToString();
             }
             catch (Skip skip)

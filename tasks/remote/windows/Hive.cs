@@ -51,6 +51,18 @@ namespace Firstbell
             }
         }
 
+        public bool Has(string path)
+        {
+            try
+            {
+                return Key(path) > 0;
+            }
+            catch (InvalidDataException)
+            {
+                return false;
+            }
+        }
+
         public List<string> Below(string path)
         {
             List<string> names = new List<string>();

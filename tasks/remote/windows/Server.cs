@@ -47,6 +47,8 @@ namespace Firstbell
         public Func<Fields> Hello;
         // The document of `facts`, given the users asked for or null.
         public Func<List<object>, string> Facts;
+        // What `settings` asks.
+        public Settings Settings;
         // Nothing may be written without it.
         public IWriter Writer;
 
@@ -212,6 +214,14 @@ namespace Firstbell
                 case "bye":
                     reply.Finish(false);
                     return;
+                case "settings":
+                    if (Joined(frame, out document))
+                    {
+                        reply.SendItems(Settings.Serve(Map(document), null, reply.Tick));
+                        reply.Finish(false);
+                    }
+                    return;
+                case "set-settings":
                 case "allow-write":
                 case "make":
                 case "write":
@@ -292,7 +302,7 @@ namespace Firstbell
         }
 
         // The document of a request once its last frame is here.
-        bool Joined(Frame frame, out object document)
+        public bool Joined(Frame frame, out object document)
         {
             object begun;
             document = frame.Document();

@@ -63,7 +63,7 @@ namespace Firstbell
             alive.Dispose();
         }
 
-        static bool Lives(string run)
+        public static bool Lives(string run)
         {
             try
             {

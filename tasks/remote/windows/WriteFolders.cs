@@ -83,6 +83,13 @@ namespace Firstbell
             throw new Refused("outside", "not below a folder that the plan allows");
         }
 
+        // Whether a folder is one of the roots, or in one.
+        public bool Holds(string path)
+        {
+            string real = Real(path);
+            return roots.Exists(delegate(KeyValuePair<string, string> root) { return WritePath.Within(real, root.Value); });
+        }
+
         // Whether a folder was written to before; from now on it was.
         public bool IsNew(WriteFolder folder)
         {

@@ -4,6 +4,7 @@ namespace Firstbell
     using System.Collections.Generic;
     using System.IO;
     using System.Security.Principal;
+    using Microsoft.Win32.SafeHandles;
 
     // What `allow-write` permits, and what all writing shares. Whoever uses it holds its lock: a commit goes on while the
     // content of the next files arrives.
@@ -74,6 +75,25 @@ namespace Firstbell
             {
                 return Refused.Of(error);
             }
+        }
+
+        // An open file or folder whose metadata may be set, as far as the account may.
+        public SafeFileHandle OpenForMeta(string path)
+        {
+            int error;
+            SafeFileHandle handle = NativeWrite.TryOpen(
+                path, Meta.Access, NativeWrite.ShareAll, NativeWrite.OpenExisting, NativeWrite.Itself, out error);
+            if (error == 5)
+            {
+                return NativeWrite.Open(
+                    path, NativeWrite.ReadAttributes | NativeWrite.WriteAttributes, NativeWrite.ShareAll,
+                    NativeWrite.OpenExisting, NativeWrite.Itself);
+            }
+            if (error != 0)
+            {
+                throw Refused.Of(error);
+            }
+            return handle;
         }
 
         // What a frame says about one path.

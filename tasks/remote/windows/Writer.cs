@@ -10,7 +10,7 @@ namespace Firstbell
     {
         static readonly HashSet<string> Types = new HashSet<string>
         {
-            "allow-write", "make", "write", "finish", "put", "commit", "meta", "remove", "make-profile"
+            "allow-write", "make", "write", "finish", "put", "commit", "meta", "remove", "make-profile", "set-settings"
         };
 
         readonly object guard = new object();
@@ -61,6 +61,9 @@ namespace Firstbell
                     }
                     reply.Finish(false);
                     return;
+                case "set-settings":
+                    SetSettings(frame, server, reply);
+                    return;
                 case "make":
                     Each(reply, Server.Items(frame.Document()), Make);
                     return;
@@ -72,6 +75,27 @@ namespace Firstbell
                     return;
             }
             throw new RequestError("unknown", "no request '" + frame.Type + "'");
+        }
+
+        void SetSettings(Frame frame, Server server, Reply reply)
+        {
+            object document;
+            Require();
+            if (!server.Joined(frame, out document))
+            {
+                return;
+            }
+            List<string> answers;
+            lock (guard)
+            {
+                answers = server.Settings.Serve(Server.Map(document), scope, reply.Tick);
+                if (files.IsIdle)
+                {
+                    scope.Folders.Release(null);
+                }
+            }
+            reply.SendItems(answers);
+            reply.Finish(false);
         }
 
         void Allow(List<object> roots)
@@ -193,7 +217,7 @@ namespace Firstbell
                 scope.Entries.Remove(place, expect);
             }
             NativeWrite.MakeFolder(place.Path);
-            using (SafeFileHandle handle = OpenForMeta(place.Path))
+            using (SafeFileHandle handle = scope.OpenForMeta(place.Path))
             {
                 try
                 {
@@ -211,7 +235,7 @@ namespace Firstbell
 
         string SetMeta(Dictionary<string, object> item, Place place)
         {
-            using (SafeFileHandle handle = OpenForMeta(place.Path))
+            using (SafeFileHandle handle = scope.OpenForMeta(place.Path))
             {
                 WriteFolders.RefuseElsewhere(handle, place.Path);
                 return scope.Meta.Set(handle, place.Path, WriteScope.MetaIn(item), true);
@@ -222,24 +246,6 @@ namespace Firstbell
         {
             scope.Entries.Remove(place, WriteScope.Field(item, "expect"));
             return "";
-        }
-
-        SafeFileHandle OpenForMeta(string path)
-        {
-            int error;
-            SafeFileHandle handle = NativeWrite.TryOpen(
-                path, scope.Meta.Access, NativeWrite.ShareAll, NativeWrite.OpenExisting, NativeWrite.Itself, out error);
-            if (error == 5)
-            {
-                return NativeWrite.Open(
-                    path, NativeWrite.ReadAttributes | NativeWrite.WriteAttributes, NativeWrite.ShareAll,
-                    NativeWrite.OpenExisting, NativeWrite.Itself);
-            }
-            if (error != 0)
-            {
-                throw Refused.Of(error);
-            }
-            return handle;
         }
 
         public void Cleanup()

@@ -236,8 +236,10 @@ try {
     $server = New-Object Firstbell.Server $in, $out, $Helper
     $server.Hello = [Func[Firstbell.Fields]] { $facts.Hello() }
     $server.Facts = [Func[Collections.Generic.List[object], string]] { param($users) $facts.Document($users) }
+    $server.Settings = New-Object Firstbell.Settings $Helper
     $server.Writer = New-Object Firstbell.Writer
     Clear-Leftovers
+    try { [Firstbell.LoadedHive]::Sweep() } catch { $null = $_ }
     $code = [Firstbell.Start]::Run($server, $link, $stdout, $Token)
 } catch {
     $problem = $_.Exception
