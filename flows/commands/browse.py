@@ -151,7 +151,10 @@ def run_diff(arguments: argparse.Namespace) -> int:
     """Show what differs between two snapshots."""
     from tasks.reports.display import show_path
     from tasks.reports.json_lines import JsonReporter, path_json
+    from tasks.reports.settings import difference_json, difference_line
+    from tasks.reports.units import count_of
     from tasks.verbs.browse import diff_snapshots
+    from tasks.verbs.settings_between import settings_between
 
     context = load_context(arguments)
     counts = dict.fromkeys(_MARKS, 0)
@@ -164,10 +167,20 @@ def run_diff(arguments: argparse.Namespace) -> int:
                 JsonReporter(sys.stdout).write({"type": "difference", "change": item.change, **path_json(item.path)})
             else:
                 sys.stdout.write(f"{_MARKS[item.change]}  {show_path(item.path)}\n")
+        settings = [
+            (one.person, each) for one in settings_between(opened.repository, before, after) for each in one.changes
+        ]
+    for person, each in settings:
+        if arguments.json:
+            JsonReporter(sys.stdout).write(difference_json(person, each))
+        else:
+            sys.stdout.write(f"S  {difference_line(person, each)}\n")
     if arguments.json:
-        JsonReporter(sys.stdout).write({"type": "difference_summary", **counts})
+        JsonReporter(sys.stdout).write({"type": "difference_summary", **counts, "settings": len(settings)})
     else:
         words = ", ".join(f"{count} {change}" for change, count in counts.items() if count)
+        if settings:
+            words = ", ".join([words] * bool(words) + [count_of(len(settings), "setting") + " changed"])
         sys.stdout.write((words or "no difference") + "\n")
     return 0
 

@@ -12,6 +12,7 @@ from flows.commands.selection import load_context
 
 if TYPE_CHECKING:
     from tasks.restorer.plan import RestorePlan
+    from tasks.settings.person import PersonSettings
     from tasks.verbs.restore import RestoreOutcome
 
 
@@ -38,6 +39,11 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--overwrite-newer", action="append", default=[], metavar="PATH", help="this file even if it is newer there"
     )
+    parser.add_argument("--no-settings", action="store_true", help="the files only, no profile settings")
+    parser.add_argument("--settings-only", action="store_true", help="profile settings only, no files")
+    parser.add_argument(
+        "--replace-setting", action="append", default=[], metavar="ID", help="this setting even if it was changed since"
+    )
     parser.add_argument("--again", action="store_true", help="with --stage: although the same was restored today")
     parser.add_argument("--plan", action="store_true", help="only show what would happen")
     parser.add_argument("--yes", action="store_true", help="apply without asking")
@@ -58,6 +64,9 @@ def run_restore(arguments: argparse.Namespace) -> int:
     from tasks.verbs.restore import restore_host
 
     _must_decide(arguments)
+    if arguments.settings_only and (arguments.no_settings or arguments.what or arguments.stage or arguments.into):
+        sys.stderr.write("firstbell: --settings-only goes with no files, no --stage and no --into\n")
+        raise SystemExit(2)
     order = RestoreOrder(
         host=arguments.host,
         teacher=arguments.teacher,
@@ -71,6 +80,8 @@ def run_restore(arguments: argparse.Namespace) -> int:
         into=arguments.into,
         overwrite_newer=tuple(arguments.overwrite_newer),
         again=arguments.again,
+        settings="only" if arguments.settings_only else "without" if arguments.no_settings else "with",
+        replace_settings=tuple(arguments.replace_setting),
     )
     context = load_context(arguments)
 
@@ -79,7 +90,9 @@ def run_restore(arguments: argparse.Namespace) -> int:
 
     return _finish(
         arguments,
-        lambda report, confirm: restore_host(context, order, report=report, confirm=confirm, prepare=prepare),
+        lambda report, confirm, settings: restore_host(
+            context, order, report=report, confirm=confirm, prepare=prepare, confirm_settings=settings
+        ),
     )
 
 
@@ -91,7 +104,7 @@ def run_undo(arguments: argparse.Namespace) -> int:
     context = load_context(arguments)
     return _finish(
         arguments,
-        lambda report, confirm: undo_restore(
+        lambda report, confirm, _: undo_restore(
             context, arguments.host, arguments.undo_id, report=report, confirm=confirm
         ),
     )
@@ -100,6 +113,7 @@ def run_undo(arguments: argparse.Namespace) -> int:
 def _finish(arguments: argparse.Namespace, call: Any) -> int:
     from tasks.reports.json_lines import JsonReporter
     from tasks.reports.restore import outcome_json, outcome_lines, plan_lines
+    from tasks.reports.settings import settings_lines
     from tasks.reports.text import TextReporter
 
     json_out = JsonReporter(sys.stdout) if arguments.json else None
@@ -112,9 +126,18 @@ def _finish(arguments: argparse.Namespace, call: Any) -> int:
             sys.stdout.flush()
         if arguments.plan:
             return False
-        return bool(arguments.yes) or _asked()
+        agreed.append(bool(arguments.yes) or _asked())
+        return agreed[-1]
 
-    outcome: RestoreOutcome = call(json_out or text, confirm)
+    def confirm_settings(planned: Sequence[PersonSettings]) -> bool:
+        if arguments.plan or arguments.yes or agreed:
+            return not arguments.plan
+        text.close()
+        sys.stdout.write("\n".join(settings_lines(planned)) + "\n")
+        return _asked()
+
+    agreed: list[bool] = []
+    outcome: RestoreOutcome = call(json_out or text, confirm, confirm_settings)
     text.close()
     if json_out is not None:
         json_out.write(outcome_json(outcome))

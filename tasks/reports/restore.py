@@ -9,11 +9,13 @@ from collections.abc import Sequence
 from typing import Any, Final, Protocol
 
 from tasks.reports.display import show_path, show_text
+from tasks.reports.settings import settings_json, settings_lines
 from tasks.reports.units import clock, count_of, size
 from tasks.repository.ids import short
 from tasks.restorer.compare import Action
 from tasks.restorer.items import RestorePlan
 from tasks.restorer.result import ProblemKind, RestoreResult
+from tasks.settings.person import PersonSettings
 
 #: What each action of a plan means, after a number of items.
 ACTION_WORDS: Final[dict[Action, str]] = {
@@ -66,6 +68,10 @@ class Outcome(Protocol):
     def absent(self) -> tuple[str, ...]:
         """Who has no profile on the computer yet, so that what is theirs waits."""
 
+    @property
+    def settings(self) -> tuple[PersonSettings, ...]:
+        """Whose settings were put back, or would be."""
+
 
 def plan_lines(plan: RestorePlan) -> list[str]:
     """Return what a restore would do, what is held back by path."""
@@ -97,6 +103,7 @@ def outcome_lines(outcome: Outcome) -> list[str]:
     lines = [f"{outcome.host}: {show_text(outcome.message)}"] if outcome.message else []
     if outcome.result is not None:
         lines += result_lines(outcome.host, outcome.result)
+    lines += settings_lines(outcome.settings)
     if outcome.undo_id:
         lines.append(f"to undo this: firstbell undo {outcome.host} {outcome.undo_id}")
     return lines
@@ -132,6 +139,7 @@ def outcome_json(outcome: Outcome) -> dict[str, Any]:
         "absent": list(outcome.absent),
         "plan": outcome.plan.to_json() if outcome.plan is not None else None,
         "result": outcome.result.to_json() if outcome.result is not None else None,
+        "settings": settings_json(outcome.settings),
     }
 
 

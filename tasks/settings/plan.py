@@ -52,6 +52,8 @@ class Step:
     """One entry: what would be written at which place, what stands there now, and what becomes of it."""
 
     item: str
+    #: As a teacher would call it.
+    name: str
     outcome: Outcome
     place: Place | None = None
     value: Value | None = None
@@ -121,7 +123,7 @@ def plan_settings(settings: Settings, catalog: Sequence[CatalogItem], situation:
     for item in saved.values():
         if item.state == "captured":
             text = f"'{item.name}' is not in the catalog any more: it stays in the snapshot and is not put back"
-            steps.append(Step(item.id, Outcome.UNKNOWN, reason=text))
+            steps.append(Step(item.id, item.name, Outcome.UNKNOWN, reason=text))
     return SettingsPlan(tuple(steps))
 
 
@@ -139,26 +141,26 @@ def _whole(item: Item, known: CatalogItem, situation: Situation) -> Step | None:
     if item.state == "absent":
         return None
     if item.state != "captured":
-        return Step(item.id, Outcome.NOT_CAPTURED, reason=item.reason)
+        return Step(item.id, item.name, Outcome.NOT_CAPTURED, reason=item.reason)
     if known.restore == "cannot":
-        return Step(item.id, Outcome.CANNOT, reason=known.because or "")
+        return Step(item.id, item.name, Outcome.CANNOT, reason=known.because or "")
     if (program := situation.missing.get(item.id)) is not None:
-        return Step(item.id, Outcome.NO_PROGRAM, reason=program)
+        return Step(item.id, item.name, Outcome.NO_PROGRAM, reason=program)
     if (version := situation.other_version.get(item.id)) is not None:
-        return Step(item.id, Outcome.OTHER_VERSION, reason=version)
-    return None if known.comes_back else Step(item.id, Outcome.NEEDS_IT, reason=known.because or "")
+        return Step(item.id, item.name, Outcome.OTHER_VERSION, reason=version)
+    return None if known.comes_back else Step(item.id, item.name, Outcome.NEEDS_IT, reason=known.because or "")
 
 
 def _entry(item: Item, entry: Entry, known: CatalogItem, settings: Settings, situation: Situation) -> Step:
     place = entry.place
     if entry.value.kind == "file-reference":
-        return Step(item.id, Outcome.WITH_FILES, place, entry.value)
+        return Step(item.id, item.name, Outcome.WITH_FILES, place, entry.value)
     value = rehome(entry.value, settings.variables, situation.variables, windows=situation.windows)
     if (why := situation.unreadable.get(place)) is not None:
         # What stands there is not known, so it may be newer.
-        return Step(item.id, Outcome.KEEP, place, value, reason=why)
+        return Step(item.id, item.name, Outcome.KEEP, place, value, reason=why)
     current = situation.current.get(place)
-    step = Step(item.id, Outcome.SET, place, value, current)
+    step = Step(item.id, item.name, Outcome.SET, place, value, current)
     if current == value:
         return replace(step, outcome=Outcome.SAME)
     if current is not None and _is_newer(place, current, situation) and item.id not in situation.replace:

@@ -29,6 +29,7 @@ from tasks.restorer.restorer import Restorer
 from tasks.restorer.result import RestoreResult
 from tasks.restorer.resumed import beyond, with_first_part
 from tasks.restorer.undo import build_undo, read_undo_document
+from tasks.settings.person import ConfirmSettings, PersonSettings, always_settings
 from tasks.verbs.before_image import Begun, begun_by, find_before_image, find_begun, keep_before_image
 from tasks.verbs.connection import connect, envelope_note, without_spool
 from tasks.verbs.context import Context
@@ -45,7 +46,7 @@ from tasks.verbs.early_link import EarlyLink, early_link
 from tasks.verbs.orders import RestoreOrder, SavedHost, choose_snapshot, saved_host, source_hosts, wanted, whom
 from tasks.verbs.pending import put_off
 from tasks.verbs.people import Person, covered_people, people_asked
-from tasks.verbs.settings_restore import PersonSettings, SettingsRestore, has_settings, undo_settings
+from tasks.verbs.settings_restore import SettingsRestore, has_settings, undo_settings
 from tasks.verbs.site_repository import OpenRepository, open_repository
 
 __all__ = ["RestoreOrder", "RestoreOutcome", "restore_host", "undo_restore"]
@@ -111,6 +112,7 @@ def restore_host(
     report: Reporter = silent,
     confirm: Confirm = always,
     prepare: Prepare = always_prepare,
+    confirm_settings: ConfirmSettings = always_settings,
     now: datetime | None = None,
 ) -> RestoreOutcome:
     """Restore what the order says: plan, confirm, keep a before-image, apply, verify by hash on the host.
@@ -138,7 +140,7 @@ def restore_host(
         target = context.host(order.to_host or snapshot.hostname)
         report(HostStarted(target.name, "restore"))
         run = _Restore(context, order, opened, snapshot, target, link, report)
-        outcome = run.run(confirm, prepare, now or datetime.now(UTC))
+        outcome = run.run(confirm, prepare, confirm_settings, now or datetime.now(UTC))
         for note in dict.fromkeys(notes):
             report(Warned(target.name, note))
         return outcome
@@ -173,7 +175,9 @@ class _Restore:
         self._begun: Begun | None = None
         self._agreed: RestorePlan | None = None
 
-    def run(self, confirm: Confirm, prepare: Prepare, now: datetime) -> RestoreOutcome:
+    def run(
+        self, confirm: Confirm, prepare: Prepare, confirm_settings: ConfirmSettings, now: datetime
+    ) -> RestoreOutcome:
         """Do it, for those who have a profile on the computer; the others wait."""
         saved = saved_host(self.opened.repository, self.snapshot)
         chosen = whom(self.order, saved, self.snapshot)
@@ -187,7 +191,7 @@ class _Restore:
         if self.order.settings != "only":
             outcome = self._restore(self._request(saved, chosen, pairs), confirm, now)
         if self._with_settings(outcome):
-            outcome = self._restore_settings(outcome, pairs, now)
+            outcome = self._restore_settings(outcome, pairs, confirm_settings, now)
         if not absent:
             return outcome
         message = f"{outcome.message}; {told}" if outcome.message else told
@@ -229,12 +233,15 @@ class _Restore:
         agreed = outcome.result is not None or (outcome.plan is not None and not outcome.plan.writes)
         return agreed and not self.order.what
 
-    def _restore_settings(self, outcome: RestoreOutcome, pairs: Sequence[Pair], now: datetime) -> RestoreOutcome:
+    def _restore_settings(
+        self, outcome: RestoreOutcome, pairs: Sequence[Pair], confirm: ConfirmSettings, now: datetime
+    ) -> RestoreOutcome:
         """Put settings back, after the files: many of them have come back with these."""
         repository = self.opened.repository
         work = SettingsRestore(self.context, repository, self.snapshot, self.remote, self.target.name)
         planned = work.plan(pairs, replace_items=self.order.replace_settings)
-        if self.order.mode == "plan" or not planned:
+        changing = any(one.plan is not None and one.plan.changes() for one in planned)
+        if self.order.mode == "plan" or not changing or not confirm(planned):
             return replace(outcome, settings=tuple(planned))
         begun = self._begun.before if self._begun is not None else None
         done, before = work.apply(planned, pairs, begun, now)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -18,10 +18,11 @@ from tasks.repository.repository import Repository
 from tasks.repository.snapshot_file import Snapshot
 from tasks.restorer.undo_document import BEFORE_RESTORE, UNDO_DOCUMENT, UndoDocument
 from tasks.restorer.walk import INTERNAL, node_at
-from tasks.settings.apply import SettingsResult, apply_changes, before_image, current_values, undo_changes
+from tasks.settings.apply import apply_changes, before_image, current_values, undo_changes
 from tasks.settings.collectors import collectors_for
 from tasks.settings.document import Item, ProfileIdentity, Settings, SettingsUnreadable, decode, document_name, encode
-from tasks.settings.plan import SettingsPlan, Situation, plan_settings
+from tasks.settings.person import PersonSettings
+from tasks.settings.plan import Situation, plan_settings
 from tasks.settings.sealed import SUFFIX, open_sealed
 from tasks.settings.values import Account, Change, Entry, Place, Value
 from tasks.verbs.context import Context
@@ -33,21 +34,6 @@ from tasks.verbs.settings_capture import account_of, catalog_for, identify
 _BEFORE: Final = ".before.json"
 _PUT: Final = ".put.json"
 _VERSION: Final = re.compile(r"\d+(?:\.\d+)+|\d+")
-
-
-@dataclass(frozen=True, slots=True)
-class PersonSettings:
-    """What putting one person's settings back did, or would do; without a ``plan``, ``problem`` says why."""
-
-    name: str
-    plan: SettingsPlan | None = None
-    result: SettingsResult | None = None
-    problem: str = ""
-
-    @property
-    def complete(self) -> bool:
-        """Whether everything that was to be changed was changed."""
-        return not self.problem and (self.result is None or not self.result.failed)
 
 
 class SettingsRestore:
