@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from tasks.errors import InventoryError
+from tasks.transports.lazily import import_lazily
 
 if TYPE_CHECKING:
     from tasks.transports.base import Transport
@@ -36,5 +37,8 @@ def make_transport(name: str, host: str, settings: SshSettings | WinRmSettings |
     if name not in TRANSPORTS:
         known = ", ".join(sorted(TRANSPORTS))
         raise InventoryError(f"there is no transport {name!r}", hint=f"Use one of: {known}.", host=host)
+    if name == "ssh":
+        # paramiko wants it for ``Match exec`` in an ssh_config alone, and it is a third of what paramiko costs.
+        import_lazily("invoke")
     module, _, function = TRANSPORTS[name].partition(":")
     return cast("Maker", getattr(import_module(module), function))(host, settings)
