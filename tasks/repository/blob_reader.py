@@ -21,6 +21,8 @@ from tasks.repository.index import Index, Place
 from tasks.repository.read_plan import Loaded, ReadPlan, Run, Wanted
 
 _THREADS: Final = 6
+#: More is read ahead when so much of what was read is used up, in bytes: not for each small blob.
+_FREED: Final = 256 * 1024
 #: Trees are small and lie in the order of the walk, so they are read by blocks, and some blocks are kept, in bytes.
 _BLOCK: Final = 512 * 1024
 _BLOCKS: Final = 32
@@ -42,6 +44,8 @@ class Reading(Iterator[bytes]):
         self._not_found = not_found
         self._under_way: dict[Run, Future[list[Loaded]]] = {}
         self._held = 0
+        #: Bytes of it that were given back since it was last looked whether more can be read.
+        self._freed = 0
         self._closed = False
         self._read_ahead()
 
@@ -63,10 +67,14 @@ class Reading(Iterator[bytes]):
         self._under_way.clear()
 
     def _next(self) -> bytes:
-        self._read_ahead()
+        if self._freed >= _FREED:
+            self._read_ahead()
         due = self._plan.next_blob()
         if due is None:
-            raise StopIteration
+            self._read_ahead()
+            due = self._plan.next_blob()
+            if due is None:
+                raise StopIteration
         id_, wanted = due
         content = self._not_found(id_) if wanted is None else self._content(wanted)
         if isinstance(content, (Damaged, NotFound)):
@@ -82,15 +90,18 @@ class Reading(Iterator[bytes]):
             for one, loaded in zip(run.wanted, self._under_way.pop(run).result(), strict=True):
                 one.content = loaded
             self._held -= run.stored
+            self._freed += run.stored
         content: Loaded | None = wanted.content
         if content is None:
             raise RuntimeError("a run did not bring a blob that it was planned for")
         if not wanted.times:
             wanted.content = None
-            self._held -= wanted.blob.plain_length
+            self._held -= wanted.size
+            self._freed += wanted.size
         return content
 
     def _read_ahead(self) -> None:
+        self._freed = 0
         self._plan.extend()
         while (run := self._plan.next_run(self._window - self._held)) is not None:
             self._read(run)

@@ -35,6 +35,8 @@ class Wanted:
     """A blob, the run that brings it, and how often it is still wanted by what is planned."""
 
     blob: PackedBlob
+    #: Bytes of its content.
+    size: int
     run: Run
     times: int = 0
     content: Loaded | None = None
@@ -67,7 +69,7 @@ class Run:
         wanted.run = self
         self.wanted.append(wanted)
         self.stored += wanted.blob.length
-        self.plain += wanted.blob.plain_length
+        self.plain += wanted.size
 
     def ranges(self) -> Iterator[Run]:
         """Yield what one range read each brings, the blobs in the order of the pack."""
@@ -120,17 +122,17 @@ class ReadPlan:
         if place is None:
             return None
         blob = place.blob
-        part, more = blob.offset // RUN_STORED, 0
-        run = self._open.get((place.pack, part, more))
-        while run is not None and run.plain + blob.plain_length > RUN_PLAIN:
-            more += 1
-            run = self._open.get((place.pack, part, more))
+        size = blob.plain_length
+        key = place.pack, blob.offset // RUN_STORED, 0
+        run = self._open.get(key)
+        while run is not None and run.plain + size > RUN_PLAIN:
+            key = *key[:2], key[2] + 1
+            run = self._open.get(key)
         if run is None:
-            key = place.pack, part, more
             run = self._open[key] = Run(place.pack, key)
-        wanted = self._known[id_] = Wanted(blob, run)
+        wanted = self._known[id_] = Wanted(blob, size, run)
         run.add(wanted)
-        self._weight += blob.plain_length + blob.length
+        self._weight += size + blob.length
         return wanted
 
     def next_run(self, room: int) -> Run | None:
