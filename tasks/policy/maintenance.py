@@ -16,8 +16,9 @@ from typing import Final, Literal
 from tasks.policy.gate import CLOCK_TOLERANCE
 from tasks.policy.maintenance_state import HostState, Kind
 
-#: For so long the snapshot from right before counts as from right before; after that another one is made.
-RIGHT_BEFORE: Final = timedelta(minutes=30)
+#: For so long the snapshot from right before counts as from right before; after that another one is made: where a
+#: computer does not tell who is signed in, whatever was done meanwhile would be lost.
+RIGHT_BEFORE: Final = timedelta(minutes=5)
 #: A clearance must be good for longer than this when the action is begun with it.
 LEAST_LEFT: Final = timedelta(minutes=2)
 #: After so many actions that came to nothing a person must look.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -21,8 +22,8 @@ from tasks.records.maintenance import (
 from tasks.verbs.maintenance_hands import Issue, Taken
 from tasks.verbs.maintenance_walker import Walker, moment_text
 
-#: How often a walk makes the snapshot right before anew, when somebody worked meanwhile.
-_REFRESHES: Final = 2
+#: A snapshot from right before that takes longer, in seconds, is made once more.
+_LONG: Final = 120.0
 #: A snapshot with fewer files than this says little by having fewer still.
 _FEW: Final = 20
 
@@ -85,13 +86,17 @@ class Wiping(Walker):
     def _save_again(self, state: HostState) -> bool:
         """Make the snapshot from right before, and prove it; once more when somebody worked meanwhile."""
         problem = ""
-        for _ in range(_REFRESHES):
+        for last in (False, True):
             self.check_lease()
+            begun = time.monotonic()
             taken = self.hands.save(self.context, self.host, self.clock, self.report)
             first = state.saved.files if state.saved else 0
             if first >= _FEW and taken.files * 2 < first:
                 text = f"most files are gone since it was saved ({first} then, {taken.files} now)"
                 return self.hold(state, Kind.ATTENTION, f"{text}: was it wiped already?")
+            if time.monotonic() - begun > _LONG and not last:
+                # What was listed first is no longer from right before. The second one has less to read.
+                continue
             proof = self.hands.prove(self.context, self.host, self.clock, self.report)
             if proof.good and proof.snapshot == taken.snapshot:
                 return self.step(state, Kind.REFRESHED, _taken(taken))

@@ -33,7 +33,7 @@ class PlanSite(GateSite):
         """Write configuration, inventory and people as they stand."""
         self.write()
         (self.folder / "inventory" / "hosts.yaml").write_text(yaml.safe_dump(self.hosts))
-        groups = {name: {} for host in self.hosts.values() for name in host.get("groups", ())}
+        groups: dict[str, Any] = {name: {} for host in self.hosts.values() for name in host.get("groups", ())}
         (self.folder / "inventory" / "groups.yaml").write_text(yaml.safe_dump(groups))
         (self.folder / "people.yaml").write_text(yaml.safe_dump({"people": self.people}))
 
