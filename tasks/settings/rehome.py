@@ -1,7 +1,8 @@
 r"""What paths in a value become for another account: of ``C:\Users\a.ito\sea.jpg`` where she is ``C:\Users\aito``.
 
 Only whole path components are replaced, the longest known path first: of ``/home/al`` nothing in ``/home/alan`` is
-meant. Bytes, numbers and file contents are left as they are: nobody can say what a path in them is.
+meant. Variables hold paths as they travel, ``/C/Users/a.ito``; in values of Windows they stand as Windows writes them.
+Bytes, numbers and file contents are left as they are: nobody can say what a path in them is.
 """
 
 from __future__ import annotations
@@ -18,11 +19,13 @@ _TEXTS: Final = ("gvariant", "text", "plist", "REG_SZ", "REG_EXPAND_SZ")
 _BEFORE: Final = r"(?<![\w.\-])"
 #: What may follow the last component.
 _AFTER: Final = r"(?![\w\-]|\.\w)"
+#: A path of Windows as it travels.
+_ON_DRIVE: Final = re.compile(r"/([A-Za-z])/(.+)")
 
 
 def rehome(value: Value, old: Mapping[str, str], new: Mapping[str, str], *, windows: bool = False) -> Value:
     """Return the value with each path that a variable stood for replaced by what it stands for now."""
-    pairs = _pairs(old, new)
+    pairs = _pairs(old, new, windows=windows)
     if not pairs:
         return value
     if value.kind in _TEXTS:
@@ -32,9 +35,18 @@ def rehome(value: Value, old: Mapping[str, str], new: Mapping[str, str], *, wind
     return value
 
 
-def _pairs(old: Mapping[str, str], new: Mapping[str, str]) -> dict[str, str]:
-    """Return new paths by old ones, of those that changed."""
-    return {path: new[name] for name, path in old.items() if path and new.get(name) and new[name] != path}
+def native_path(path: str) -> str:
+    r"""Return how Windows writes a path that travels as ``/C/Users/a.ito``; another one as it is."""
+    match = _ON_DRIVE.fullmatch(path)
+    return match[1] + ":\\" + match[2].replace("/", "\\") if match else path
+
+
+def _pairs(old: Mapping[str, str], new: Mapping[str, str], *, windows: bool) -> dict[str, str]:
+    """Return new paths by old ones, of those that changed. What is no path (the account's name) is in no value."""
+    found = {path: new[name] for name, path in old.items() if set(path) & {"/", "\\"} and new.get(name)}
+    if windows:
+        found = {native_path(path): native_path(to) for path, to in found.items()}
+    return {path: to for path, to in found.items() if path != to}
 
 
 def _rehomed(text: str, pairs: Mapping[str, str], *, windows: bool) -> str:
@@ -45,6 +57,8 @@ def _rehomed(text: str, pairs: Mapping[str, str], *, windows: bool) -> str:
     folded = {one.casefold(): (one, path) for one, path in spelled.items()}
 
     def put(match: re.Match[str]) -> str:
+        if windows and match[1].casefold() not in folded:
+            return match[1]  # an i without its dot is no other spelling of one
         one, path = folded[match[1].casefold()] if windows else (match[1], spelled[match[1]])
         return _like(one, path, pairs[path])
 

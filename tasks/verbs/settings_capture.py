@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -71,7 +72,8 @@ def capture_documents(
     for person in people:
         account = account_of(person, catalog.platform)
         try:
-            identity, _ = identify(host, account, facts)
+            identity, told = identify(host, account, facts)
+            account = placed(account, told)
             captured = capture_settings(
                 host,
                 account,
@@ -100,6 +102,27 @@ def account_of(person: Person, platform: Platform) -> Account:
     for name in _FOLDERS:
         variables[name] = _text(person.folders.get(name, person.home + b"/" + name.capitalize().encode()))
     return Account(person.name, home, variables)
+
+
+def placed(account: Account, told: Mapping[str, object]) -> Account:
+    """Return the account with the folders that the host has named (``identity``): those that lie elsewhere there.
+
+    A folder that is on no disk of the host, but on a server, has no variable: nothing can be read from it.
+    """
+    folders = told.get("folders")
+    if not isinstance(folders, Mapping):
+        return account
+    variables = {**account.variables, **{str(name): str(path) for name, path in folders.items()}}
+    return replace(account, variables={name: path for name, path in variables.items() if path})
+
+
+def account_on(host: RemoteSettings, person: Person, platform: Platform) -> Account:
+    """Return whose settings they are, with what the variables stand for on this host; it is asked where it must be."""
+    account = account_of(person, platform)
+    if platform != "windows":
+        return account
+    (answer,) = host.read_settings(account.name, account.home, [{"op": "identity"}])
+    return placed(account, answer)
 
 
 def identify(host: RemoteSettings, account: Account, facts: Facts) -> tuple[ProfileIdentity, Mapping[str, object]]:

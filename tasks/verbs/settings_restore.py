@@ -28,7 +28,7 @@ from tasks.settings.values import Account, Change, Entry, Place, Value
 from tasks.verbs.context import Context
 from tasks.verbs.destination import Pair
 from tasks.verbs.people import Person
-from tasks.verbs.settings_capture import account_of, catalog_for, identify
+from tasks.verbs.settings_capture import account_of, account_on, catalog_for, identify, placed
 
 #: Documents of a before-image: what stood there, and what was put there.
 _BEFORE: Final = ".before.json"
@@ -80,7 +80,7 @@ class SettingsRestore:
             if one.plan is None or not one.plan.changes():
                 done.append(one)
                 continue
-            account = account_of(people[one.name], catalog.platform)
+            account = account_on(host, people[one.name], catalog.platform)
             host.allow_settings(before.id.hex() if before.id else "", account.home)
             result = apply_changes(host, account, one.plan.changes(), collectors_for(catalog))
             done.append(replace(one, result=result))
@@ -105,6 +105,7 @@ class SettingsRestore:
         facts = self._remote.facts([person.name] if catalog.platform != "windows" else None)
         account = account_of(person, catalog.platform)
         identity, told = identify(host, account, facts)
+        account = placed(account, told)
         self._identities[person.name] = identity
         places = [entry.place for _, entry in saved.entries() if entry.value.kind != "file-reference"]
         current, unreadable = current_values(host, account, places, collectors_for(catalog))
@@ -168,7 +169,7 @@ class SettingsRestore:
         for one in planned:
             if one.plan is None:
                 continue
-            account = account_of(people[one.name], catalog.platform)
+            account = account_on(self._remote.settings(), people[one.name], catalog.platform)
             identity = self._identities[one.name]
             was = before_image(one.plan, account, identity, catalog.platform)
             documents[document_name(one.name, _BEFORE)] = encode(was)
@@ -213,7 +214,7 @@ def undo_settings(
             continue
         was, put = decode(found[0]), decode(found[1])
         changes = undo_changes(was, {entry.place: entry.value for _, entry in put.entries()})
-        account = account_of(person, catalog.platform)
+        account = account_on(host, person, catalog.platform)
         host.allow_settings(before.id.hex() if before.id else "", account.home)
         done.append(PersonSettings(person.name, None, apply_changes(host, account, changes, collectors_for(catalog))))
     return done
