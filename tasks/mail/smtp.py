@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Final, Literal, Self
+from typing import Any, Final, Literal, Self
 
 from pydantic import SecretStr
 
@@ -146,7 +146,7 @@ class Mailer:
                 # Without it nothing more is said: neither password nor letter travels readable.
                 connection.starttls(context=tls)
             if server.user is not None and server.password is not None:
-                connection.login(server.user, server.password.get_secret_value())
+                _log_in(connection, server.user, server.password)
             # The greeting is said by itself only where something asks for what the server can do.
             connection.ehlo_or_helo_if_needed()
         except BaseException:
@@ -195,6 +195,25 @@ class Mailer:
         if isinstance(error, smtplib.SMTPResponseException):
             return self._unavailable(f"the mail server says: not now ({_said(error.smtp_code, error.smtp_error)})")
         return self._unavailable(f"the mail server cannot be reached ({type(error).__name__})")
+
+
+def _log_in(connection: smtplib.SMTP, user: str, password: SecretStr) -> None:
+    """Log in by one way. ``smtplib.login`` tries a wrong password by each of them, which locks accounts early."""
+    connection.ehlo_or_helo_if_needed()
+    offered = connection.esmtp_features.get("auth", "").upper().split()
+    ways: dict[str, Any] = {
+        "PLAIN": connection.auth_plain,
+        "LOGIN": connection.auth_login,
+        "CRAM-MD5": connection.auth_cram_md5,
+    }
+    name = next((name for name in ways if name in offered), None)
+    if name is None:
+        raise smtplib.SMTPNotSupportedError("no way to log in that is known here")
+    connection.user, connection.password = user, password.get_secret_value()
+    try:
+        connection.auth(name, ways[name])
+    finally:
+        connection.password = ""
 
 
 def _said(code: int, text: bytes | str) -> str:
