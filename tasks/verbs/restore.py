@@ -43,6 +43,7 @@ from tasks.verbs.destination import (
     target_of,
 )
 from tasks.verbs.early_link import EarlyLink, early_link
+from tasks.verbs.heap import keep_freed
 from tasks.verbs.orders import RestoreOrder, SavedHost, choose_snapshot, saved_host, source_hosts, wanted, whom
 from tasks.verbs.pending import put_off
 from tasks.verbs.people import Person, covered_people, people_asked
@@ -122,6 +123,7 @@ def restore_host(
     agrees. Raises ``RestoreRefused`` for an order that is not clear, and a ``FirstbellError`` when host or repository
     cannot be used.
     """
+    keep_freed()
     names = source_hosts(context, order)
     sites = {context.host(name).site for name in names}
     if len(sites) != 1:
