@@ -80,10 +80,10 @@ class RegistryCollector:
                 continue
             there = {name.casefold(): (number, data) for _, name, number, data in found}
             for place in own:
-                stored = there.get(place.name.casefold())
-                if stored is None:
+                kept = there.get(place.name.casefold())
+                if kept is None:
                     continue
-                value = from_stored(*stored)
+                value = from_stored(*kept)
                 if value is None:
                     unreadable[place] = "what stands there is of a kind that is no setting"
                 else:
@@ -99,8 +99,8 @@ class RegistryCollector:
                     "op": "registry-set",
                     "key": change.place.container,
                     "name": change.place.name,
-                    "value": _stored(change.value),
-                    "expect": _stored(change.expect),
+                    "value": stored(change.value),
+                    "expect": stored(change.expect),
                 }
             )
             for change in changes
@@ -156,7 +156,8 @@ class RegistryCollector:
         return found
 
 
-def _stored(value: Value | None) -> Mapping[str, Any] | None:
+def stored(value: Value | None) -> Mapping[str, Any] | None:
+    """Return a value as it travels, or None for nothing."""
     if value is None:
         return None
     number, data = to_stored(value)

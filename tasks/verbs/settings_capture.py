@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +14,7 @@ from tasks.remote.filesystem import Facts, RemoteHost, RemoteSettings
 from tasks.settings.capture import capture_settings
 from tasks.settings.collectors import collectors_for
 from tasks.settings.document import ProfileIdentity, Settings, document_name, encode
+from tasks.settings.first_sign_in import read_report, report_text
 from tasks.settings.sealed import SUFFIX, seal
 from tasks.settings.values import Account
 from tasks.verbs.context import Context
@@ -74,6 +76,7 @@ def capture_documents(
         try:
             identity, told = identify(host, account, facts)
             account = placed(account, told)
+            notes += _signed_in(host, account, catalog, facts)
             captured = capture_settings(
                 host,
                 account,
@@ -134,6 +137,16 @@ def identify(host: RemoteSettings, account: Account, facts: Facts) -> tuple[Prof
     if not answer.get("ok"):
         raise HelperFailed(str(answer.get("detail") or "the profile cannot be looked at"))
     return ProfileIdentity(facts.machine_id or facts.serial, str(answer.get("account") or "")), answer
+
+
+def _signed_in(host: RemoteSettings, account: Account, catalog: Catalog, facts: Facts) -> list[str]:
+    """Return what came of the settings that were put off until this person signed in."""
+    report = read_report(host, account) if catalog.platform == "windows" else None
+    if report is None:
+        return []
+    now = datetime.fromtimestamp(facts.time_ns // 10**9, UTC)
+    text = report_text(report, account.name, {item.id: item.name for item in catalog}, now)
+    return [text] if text else []
 
 
 def _failures(person: Person, settings: Settings) -> list[str]:

@@ -21,6 +21,7 @@ from tasks.restorer.walk import INTERNAL, node_at
 from tasks.settings.apply import apply_changes, before_image, current_values, undo_changes
 from tasks.settings.collectors import collectors_for
 from tasks.settings.document import Item, ProfileIdentity, Settings, SettingsUnreadable, decode, document_name, encode
+from tasks.settings.first_sign_in import with_sign_in_step
 from tasks.settings.person import PersonSettings
 from tasks.settings.plan import Situation, plan_settings
 from tasks.settings.sealed import SUFFIX, open_sealed
@@ -123,7 +124,10 @@ class SettingsRestore:
             newer=self._context.config.settings.newer,
             replace=frozenset(replace_items),
         )
-        return PersonSettings(person.name, plan_settings(saved, catalog.items, situation))
+        plan = plan_settings(saved, catalog.items, situation)
+        if situation.windows:
+            plan = with_sign_in_step(plan, host, account, collectors_for(catalog))
+        return PersonSettings(person.name, plan)
 
     def _put_before(self, name: str, identity: ProfileIdentity) -> Mapping[Place, Value]:
         """Return what earlier restores have put on this very profile, the latest of each place."""

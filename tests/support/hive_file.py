@@ -8,13 +8,15 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 
-#: A key: its values (text, expanded where it holds a per cent sign) and its keys, by name.
-Key = Mapping[str, "str | Key"]
+#: A key: its values (text, expanded where it holds a per cent sign, or kind and bytes) and its keys, by name.
+Key = Mapping[str, "str | tuple[int, bytes] | Key"]
 
 _NONE = 0xFFFFFFFF
 _HEADER = 4096
 _REG_SZ, _REG_EXPAND_SZ = 1, 2
 _ROOT, _LATIN = 0x2C, 0x20
+#: Up to four bytes lie in the place of their offset; more than this in several cells.
+_INLINE, _SEGMENT = 0x80000000, 16344
 
 
 def hive(root: Key) -> bytes:
@@ -50,9 +52,9 @@ class _Cells:
     def key(self, name: str, content: Key, flags: int = _LATIN, parent: int = 0) -> int:
         """Put a key there, with everything in it."""
         raw = name.encode("latin-1")
-        values = [self._value(one, text) for one, text in content.items() if isinstance(text, str)]
+        values = [self._value(one, value) for one, value in content.items() if isinstance(value, str | tuple)]
         list_at = self.add(struct.pack(f"<{len(values)}I", *values)) if values else _NONE
-        keys = [(one, below) for one, below in content.items() if not isinstance(below, str)]
+        keys = [(one, below) for one, below in content.items() if not isinstance(below, str | tuple)]
         keys.sort(key=lambda pair: pair[0].upper())
         offset = self.add(
             struct.pack("<2sHQI", b"nk", flags, 0, 0)
@@ -67,10 +69,20 @@ class _Cells:
             struct.pack_into("<I", self.data, offset + 4 + 28, self.add(struct.pack("<2sH", b"lh", len(keys)) + leaf))
         return offset
 
-    def _value(self, name: str, text: str) -> int:
-        raw, data = name.encode("latin-1"), (text + "\0").encode("utf-16-le")
-        kind = _REG_EXPAND_SZ if "%" in text else _REG_SZ
-        return self.add(struct.pack("<2sHIIIHH", b"vk", len(raw), len(data), self.add(data), kind, 1, 0) + raw)
+    def _value(self, name: str, value: str | tuple[int, bytes]) -> int:
+        if isinstance(value, str):
+            value = (_REG_EXPAND_SZ if "%" in value else _REG_SZ, f"{value}\0".encode("utf-16-le"))
+        kind, data = value
+        raw = name.encode("latin-1")
+        size, at = len(data), int.from_bytes(data, "little")
+        if size <= 4:
+            size |= _INLINE
+        elif size > _SEGMENT:
+            parts = [self.add(data[start : start + _SEGMENT]) for start in range(0, size, _SEGMENT)]
+            at = self.add(struct.pack("<2sHI", b"db", len(parts), self.add(struct.pack(f"<{len(parts)}I", *parts))))
+        else:
+            at = self.add(data)
+        return self.add(struct.pack("<2sHIIIHH", b"vk", len(raw), size, at, kind, 1, 0) + raw)
 
 
 def _hash(name: str) -> int:
