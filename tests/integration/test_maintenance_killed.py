@@ -6,20 +6,15 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import fields, replace
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tasks.events import Event, FileRestored
-from tasks.records.maintenance_log import Step, StepLog
-from tasks.verbs.maintenance_hands import Hands
+from tests.support.killed_walks import KilledWalks
 from tests.support.maintenance_site import MaintenanceSite
 
 HOST = "lab3-07"
-Die = Callable[[str], None]
 
 
 @pytest.fixture
@@ -34,78 +29,21 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     return made
 
 
-def deadly(hands: Hands, die: Die) -> Hands:
-    """Return hands that die after each thing they do; before it is after the record before it."""
-
-    def wrapped(name: str, do: Callable[..., Any]) -> Callable[..., Any]:
-        def doing(*arguments: Any) -> Any:
-            found = do(*arguments)
-            if name == "action":
-                return _Deadly(found, die)
-            die(f"after {name}")
-            return found
-
-        return doing
-
-    return replace(hands, **{one.name: wrapped(one.name, getattr(hands, one.name)) for one in fields(hands)})
+@pytest.fixture
+def walks(site: MaintenanceSite) -> Iterator[KilledWalks]:
+    found = KilledWalks(site.folder)
+    yield found
+    found.close()
 
 
-class _Deadly:
-    def __init__(self, action: Any, die: Die) -> None:
-        self._action = action
-        self._die = die
-
-    def start(self, order: Any) -> Any:
-        self._die("before the wipe")
-        result = self._action.start(order)
-        self._die("after the wipe")
-        return result
-
-
-def killed_once_at_each(site: MaintenanceSite, died: Path) -> int:
-    """Walk in a process of its own, which is killed where none was killed before; return its exit code."""
-    known = set(died.read_text().splitlines()) if died.exists() else set()
-    child = os.fork()
-    if child:
-        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    code = 70
-    try:
-
-        def die(where: str) -> None:
-            if where not in known:
-                with died.open("a") as file:
-                    file.write(where + "\n")
-                os.kill(os.getpid(), signal.SIGKILL)
-
-        append = StepLog.append
-
-        def dying(self: StepLog, step: str, detail: Mapping[str, Any] | None = None) -> Step:
-            die(f"before record {step}")
-            found = append(self, step, detail)
-            die(f"after record {step}")
-            return found
-
-        StepLog.append = dying  # type: ignore[method-assign]
-
-        def report(event: Event) -> None:
-            if isinstance(event, FileRestored):
-                die("amid the restore")
-
-        standing = site.walk(deadly(site.hands(), die), report=report)[HOST]
-        code = 10 if standing.state == "done" else 11 if standing.state == "waits" else 12
-    finally:
-        os._exit(code)
-
-
-def test_killed_once_at_every_step(site: MaintenanceSite, tmp_path: Path) -> None:
+def test_killed_once_at_every_step(site: MaintenanceSite, walks: KilledWalks) -> None:
     before = site.files()
     site.open()
-    died = tmp_path / "died"
     newer = site.home_of(HOST) / "Desktop" / "lesson 03.txt"
     worked = False
     codes = []
     for _ in range(120):
-        codes.append(killed_once_at_each(site, died))
+        codes.append(walks.walk("each"))
         started = [one["detail"]["clearance"] for one in site.records() if one["step"] == "started"]
         wiped = [one["clearance"] for one in site.wiped]
         # Each wipe has a clearance of its own that was written down as begun, and none was begun twice.
@@ -122,7 +60,7 @@ def test_killed_once_at_every_step(site: MaintenanceSite, tmp_path: Path) -> Non
         if codes[-1] != -signal.SIGKILL:
             assert codes[-1] in (11, 12), codes
             site.later(minutes=50)
-    places = died.read_text().splitlines()
+    places = walks.died.read_text().splitlines()
     assert codes[-1] == 10, (codes, site.steps())
     assert worked
     assert site.files() == {**before, "Desktop/lesson 03.txt": "written after the restore began"}
@@ -135,7 +73,7 @@ def test_killed_once_at_every_step(site: MaintenanceSite, tmp_path: Path) -> Non
     assert len(places) == len(set(places)) >= 42
 
 
-def test_the_wipe_goes_on_although_its_worker_was_killed(site: MaintenanceSite) -> None:
+def test_the_wipe_goes_on_although_its_worker_was_killed(site: MaintenanceSite, walks: KilledWalks) -> None:
     """The imager has begun, outlives its worker, and takes its time: nothing comes back before it has ended."""
     before = site.files()
     go = site.folder / "go"
@@ -145,15 +83,10 @@ def test_the_wipe_goes_on_although_its_worker_was_killed(site: MaintenanceSite) 
         imager.read_text().replace("for path in home.iterdir():", f"(folder / 'begun').touch()\n{waiting}")
     )
     site.open()
-    child = os.fork()
-    if not child:
-        try:
-            site.walk()
-        finally:
-            os._exit(0)
+    worker = walks.begin("plain")
     wait_for((site.folder / "begun").exists)
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
+    os.kill(worker, signal.SIGKILL)
+    assert walks.ended() == -signal.SIGKILL
     # Nobody knows whether it has begun: nothing is begun again, and nothing brought back.
     assert site.walk()[HOST].state == "waits"
     assert site.steps()[-1] == "started"

@@ -108,13 +108,8 @@ class MaintenanceSite(PlanSite):
         return {one.host: one for one in found}
 
     def hands(self, **changes: Any) -> Hands:
-        """Return the real hands; people agree, and what they would be told is not written."""
-        quiet: dict[str, Any] = {
-            "announce": lambda *_: None,
-            "agreement": lambda *_: Agreement(agreed=True, by=("Aiko Ito",)),
-            "tell": lambda *_: None,
-        }
-        return replace(real_hands(), **{**quiet, **changes})
+        """Return ``quiet_hands``, some of them others."""
+        return replace(quiet_hands(), **changes)
 
     def clock(self) -> datetime:
         """Return the time by the worker's clock, which ``later`` sets ahead; the imager has the same."""
@@ -151,6 +146,16 @@ class MaintenanceSite(PlanSite):
         from tasks.backends.local import LocalBackend
 
         return RecordStore(LocalBackend(self.folder / "repository"))
+
+
+def quiet_hands() -> Hands:
+    """Return the real hands; people agree, and what they would be told is not written."""
+    return replace(
+        real_hands(),
+        announce=lambda *_: None,
+        agreement=lambda *_: Agreement(agreed=True, by=("Aiko Ito",)),
+        tell=lambda *_: None,
+    )
 
 
 def collected(events: list[Event]) -> list[str]:
