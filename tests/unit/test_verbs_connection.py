@@ -35,7 +35,9 @@ pc:
 
 
 def context_of(folder: Path, more: str = "", config: str = "") -> Context:
-    (folder / "app.yaml").write_text(f"repository: {{location: '{folder}/repository'}}\n{config}")
+    # The computers here are in memory, and have no settings.
+    without = "settings: {capture: false}\n"
+    (folder / "app.yaml").write_text(f"repository: {{location: '{folder}/repository'}}\n{without}{config}")
     (folder / "hosts.yaml").write_text(HOST % more)
     return Context(load_config(folder / "app.yaml", {}), load_inventory(folder, {}))
 

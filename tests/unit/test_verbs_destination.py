@@ -25,6 +25,7 @@ from tasks.repository.tree import Node, Tree
 from tasks.verbs.browse import list_folder
 from tasks.verbs.context import Context
 from tasks.verbs.destination import find_people, newer_paths, target_of
+from tasks.verbs.early_link import EarlyLink
 from tasks.verbs.maintain import init_repository
 from tasks.verbs.orders import RestoreOrder, SavedHost, saved_host, wanted, whom
 from tasks.verbs.pending import waiting
@@ -240,10 +241,20 @@ def restore(
         opened,
         next(one for one in opened.repository.snapshots() if "before-restore" not in one.tags),
         context.host("pc"),
-        cast("RemoteHost", remote),
+        cast("EarlyLink", _Link(remote)),
         lambda event: None,
     )
-    return run.run(lambda plan: True, lambda names: prepare, NOW)
+    return run.run(lambda plan: True, lambda names: prepare, lambda planned: True, NOW)
+
+
+class _Link:
+    """The link to the computer in memory."""
+
+    def __init__(self, remote: Remote) -> None:
+        self._remote = remote
+
+    def to(self, host: Host) -> RemoteHost:
+        return cast("RemoteHost", self._remote)
 
 
 def test_who_is_there_gets_their_files_and_the_others_wait(context: Context) -> None:
