@@ -167,6 +167,8 @@ def _restic(site: LoopbackSite, name: str, *arguments: str) -> Cost:
 
 
 def _measure(command: Sequence[str], environment: Mapping[str, str]) -> Cost:
+    # What the run before left unwritten is not this one's work: we wait for the disk, restic leaves that to the system.
+    os.sync()
     started = time.monotonic()
     process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     assert process.stdout is not None
