@@ -73,6 +73,23 @@ def write(path: bytes, data: bytes) -> None:
         file.write(data)
 
 
+def test_the_next_file_is_asked_for_before_a_large_one_has_come(repository: Repository, tmp_path: Path) -> None:
+    first, second = (os.fsencode(tmp_path / name) for name in ("a.mp4", "b.mp4"))
+    for path in (first, second):
+        write(path, os.urandom(MIB) * 48)
+    asked: list[tuple[int, bool]] = []
+
+    def on_piece(path: bytes, offset: int) -> None:
+        if path == first:
+            asked.append((offset, second in source.read_paths))
+
+    source = DirectorySource(on_piece=on_piece)
+    assert save(repository, os.fsencode(tmp_path), source).state is SnapshotState.COMPLETE
+    ahead = [offset for offset, known in asked if known]
+    # Neither at once, so that little is held here, nor at the end.
+    assert 8 * MIB <= min(ahead) <= 24 * MIB
+
+
 def test_one_percent_changed_in_place(repository: Repository, path: bytes) -> None:
     dice = random.Random(7)
     content = bytearray(dice.randbytes(64 * MIB))

@@ -116,6 +116,25 @@ def test_pages_follow_each_other_and_what_was_asked_too_much_is_dropped() -> Non
         assert [frame.type for frame in session.request("stat")] == []
 
 
+def test_on_a_deep_link_more_pages_are_asked_for_ahead() -> None:
+    def answer(request: Frame) -> list[Frame]:
+        page = frames(request, "data", "done")
+        page[-1].header["more"] = True
+        return page
+
+    with session_of(answer) as (session, channel):
+        pages = Pages(session, session.request("read", {"max": 1}), 1, ahead=6)
+        next(iter(pages))
+        pages.ask_ahead()
+        pause = threading.Event()
+        for _ in range(1000):
+            if len(channel.sent) == 6:
+                break
+            pause.wait(0.01)
+        pages.ask_ahead()
+        assert [frame.type for frame in channel.sent] == ["read", *["more"] * 5]
+
+
 def test_content_waits_while_too_much_is_unsent() -> None:
     with session_of(lambda request: []) as (session, channel):
         channel.gate.clear()
