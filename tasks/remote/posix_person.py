@@ -319,7 +319,32 @@ def on_programs(op):
     """Return which of these programs there are, and which of these patterns of paths name something."""
     env = environment()
     commands = [name for name in op.get("commands") or () if shutil.which(name, path=env["PATH"])]
-    return {"commands": commands, "paths": [path for path in op.get("paths") or () if there(path)]}
+    answer = {"commands": commands, "paths": [path for path in op.get("paths") or () if there(path)]}
+    if op.get("running"):
+        now = running()
+        answer["running"] = [name for name in op["running"] if name in now]
+    return answer
+
+
+def running():
+    """Return the names of the programs of this person that run now."""
+    found = set()
+    if os.path.isdir("/proc/self"):
+        for pid in os.listdir("/proc"):
+            try:
+                if not pid.isdigit() or os.stat("/proc/" + pid).st_uid != os.getuid():
+                    continue
+                # The kernel cuts the name after 15 characters, so the program's file counts as well.
+                with open("/proc/%s/comm" % pid) as file:
+                    found.add(file.read().rstrip("\n"))
+                found.add(os.path.basename(os.readlink("/proc/%s/exe" % pid)))
+            except OSError:
+                continue
+        return found
+    code, out, _ = run(["ps", "-x", "-U", str(os.getuid()), "-o", "comm="])
+    if code != 0:
+        raise Failed("unreadable", "'ps' does not tell what runs")
+    return {os.path.basename(line.strip()) for line in out.decode("utf-8", "replace").splitlines()}
 
 
 def there(pattern):

@@ -249,7 +249,25 @@ namespace Firstbell
                 return installed.Exists(delegate(string one) { return name.IsMatch(one); });
             });
             answer["keys"] = Those(op, "keys", delegate(string key) { return registry.Has(key, OfflineHive()); });
+            if (op.ContainsKey("running"))
+            {
+                answer["running"] = Those(op, "running", IsRunning);
+            }
             return answer;
+        }
+
+        // Of somebody who is not signed in nothing runs that would write over their settings.
+        bool IsRunning(string program)
+        {
+            string name = program.EndsWith(".exe", StringComparison.OrdinalIgnoreCase)
+                ? program.Substring(0, program.Length - 4) : program;
+            System.Diagnostics.Process[] found = RegistryKeys.IsLoaded(person)
+                ? System.Diagnostics.Process.GetProcessesByName(name) : new System.Diagnostics.Process[0];
+            foreach (System.Diagnostics.Process one in found)
+            {
+                one.Dispose();
+            }
+            return found.Length > 0;
         }
 
         static List<object> Those(Dictionary<string, object> op, string field, Predicate<string> there)
