@@ -152,6 +152,7 @@ def _rendered(path: Path, words: Words, values: Mapping[str, Any]) -> str:
         "size": lambda value: plain(words.size(value)),
         "day": lambda moment: plain(words.day(moment)),
         "weekday": lambda moment: plain(words.weekday(moment)),
+        "short": lambda moment: plain(words.short(moment)),
         "day_time": lambda moment: plain(words.day_time(moment)),
         "period": lambda start, end: plain(words.period(start, end)),
     }

@@ -87,6 +87,10 @@ class Words:
         """Return a day with the time by the clock of the school."""
         return self.filled("formats.day_time", **self._parts(moment))
 
+    def short(self, moment: datetime) -> str:
+        """Return a day with the time, without the weekday, for a narrow column."""
+        return self.filled("formats.short", **self._parts(moment))
+
     def time(self, moment: datetime) -> str:
         """Return the time by the clock of the school."""
         return self.filled("formats.time", **self._parts(moment))

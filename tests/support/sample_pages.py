@@ -28,7 +28,7 @@ from tasks.reports.maintenance_model import (
 )
 from tasks.reports.model import FolderSaved, SkipGroup, TeacherPage
 from tasks.reports.school_pages import attention_page, ledger_page, overdue_page, overdue_teacher_page, readiness_page
-from tasks.reports.teacher_page import after_page, before_page
+from tasks.reports.teacher_page import after_page, before_page, untouched_page
 from tasks.reports.templates import Page, Templates
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -146,6 +146,7 @@ def sample_pages(language: str, templates: Templates | None = None) -> dict[str,
         "after_partly": after_page(
             templates, TeacherAfter("reimage", (PARTLY_BACK, CameBack("lab3-08", "waits", None))), who
         ),
+        "untouched": untouched_page(templates, "lab3-07", ANNOUNCED.title, who),
         "readiness": readiness_page(templates, READY, who),
         "ledger": ledger_page(templates, LEDGER, who),
         "attention": attention_page(templates, ATTENTION, who),
