@@ -78,7 +78,8 @@ def test_the_wipe_goes_on_although_its_worker_was_killed(site: MaintenanceSite, 
     before = site.files()
     go = site.folder / "go"
     imager = site.folder / "imager.py"
-    waiting = "import os, time\nwhile not (folder / 'go').exists():\n    time.sleep(0.02)\nfor path in home.iterdir():"
+    loop = "while not (folder / 'go').exists() and time.monotonic() < end:\n    time.sleep(0.02)"
+    waiting = f"import time\nend = time.monotonic() + 60\n{loop}\nfor path in home.iterdir():"
     imager.write_text(
         imager.read_text().replace("for path in home.iterdir():", f"(folder / 'begun').touch()\n{waiting}")
     )
