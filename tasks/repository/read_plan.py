@@ -14,8 +14,8 @@ from tasks.repository.pack_file import PackedBlob
 
 #: Blobs of one pack with at most so many bytes between them are read as one range: reading on is cheaper than asking.
 GAP: Final = 64 * 1024
-#: Limits of one range read, in stored and in plain bytes.
-RUN_STORED: Final = 8 * 1024 * 1024
+#: Limits of one range read, in stored and in plain bytes: a pack of 16 MiB and its last blob in two.
+RUN_STORED: Final = 9 * 1024 * 1024
 RUN_PLAIN: Final = 16 * 1024 * 1024
 #: How far it is planned ahead of what is being read: runs of so many bytes, and so many blobs.
 _PLANNED: Final = 2 * (RUN_STORED + RUN_PLAIN)
