@@ -15,7 +15,7 @@ TEST_JOBS ?= 2
 .PHONY: help demo demo-windows test lint format check docs build bench clean windows-field-check
 
 help:
-	@echo "make demo    run the main job on real parts: snapshot, wipe, restore   (KEEP=1 leaves it running)"
+	@echo "make demo    the main job, then a whole maintenance of three computers, on real parts   (KEEP=1 leaves it running)"
 	@echo "make demo-windows   the same with a Windows computer, over WinRM (needs Wine)"
 	@echo "make test    run the tests"
 	@echo "make lint    ruff, mypy, import contracts"
@@ -32,7 +32,7 @@ $(VENV)/installed: pyproject.toml .ci/constraints.txt .ci/venv
 	@touch $@
 
 demo: $(VENV)/installed
-	@$(BIN)/python -m tests.support.demo $(if $(KEEP),--keep)
+	@$(BIN)/python -m tests.support.demo_school $(if $(KEEP),--keep)
 
 demo-windows: $(VENV)/installed
 	@$(BIN)/python -m tests.support.demo_windows $(if $(KEEP),--keep)

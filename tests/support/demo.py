@@ -1,4 +1,4 @@
-"""``make demo``: a teacher's computer is saved, wiped and brought back, on real parts.
+"""A demo: a teacher's computer is saved, wiped and brought back, on real parts; what comes then is each demo's own.
 
 A real S3 server, a real sshd, a real Prefect server with a worker; the deployments of ``prefect.yaml`` do the work. All
 lies in one temporary folder and goes away at the end, unless ``--keep`` leaves it running.
@@ -30,8 +30,8 @@ class Demo:
     What is another thing on another kind of computer is a method of its own, such as ``make_computer``.
     """
 
-    command = "make demo"
-    host = "lab3-07"
+    command: str
+    host: str
     awkward = "names with line breaks, emoji and stray bytes"
     equal = "equal in content, mode, owner, times, links and attributes"
 
@@ -75,17 +75,25 @@ class Demo:
     def run(self) -> None:
         """Run the whole story. Raises ``SystemExit`` with a reason when something did not come back."""
         self._start()
+        self.first_act()
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Tell what comes after the first act."""
+
+    def first_act(self) -> None:
+        """Save, wipe and bring back one computer."""
         before = self.look()
         files = sum(entry.type == "file" for entry in before.values())
         size = sum(entry.size for entry in before.values())
         self.say(f"a teacher's home: {files} files, {size / 1e6:.0f} MB, {self.awkward}")
 
-        self._deployment("snapshot-now/before-reimage", {"host": self.host, "reason": "before reimage"})
+        self.deployment("snapshot-now/before-reimage", {"host": self.host, "reason": "before reimage"})
         first = self._newest()
         stored = first["data_added_packed"] / 1e6
         self.say(f"saved: {first['total_files_processed']} files, {stored:.1f} MB stored, encrypted")
 
-        self._deployment("snapshot-site/nightly-north", {"site": "north"})
+        self.deployment("snapshot-site/nightly-north", {"site": "north"})
         second = self._newest()
         self.say(
             f"saved again by the nightly run: {second['files_unmodified']} files unchanged and not read, "
@@ -96,7 +104,7 @@ class Demo:
 
         self.say(f"wiped: {self.wipe()} files are left in the teacher's home")
 
-        self._deployment(
+        self.deployment(
             "restore-request/restore-request",
             {"computer": self.host, "what": "everything that was saved", "where": "back to where they were"},
         )
@@ -119,12 +127,14 @@ class Demo:
         self.prefect.start_worker()
         self.say(f"Prefect is up, with the deployments of prefect.yaml: {self.prefect.ui_url}")
 
-    def _deployment(self, name: str, parameters: dict[str, Any]) -> None:
+    def deployment(self, name: str, parameters: dict[str, Any]) -> str:
+        """Run a deployment to its end, tell what it said, and return that. Raises ``SystemExit`` when it failed."""
         assert self.prefect is not None
         state = self.prefect.run_deployment(name, parameters)
         if state["type"] != "COMPLETED" or state["name"] != "Completed":
             raise SystemExit(f"{name}: {state['name']}: {state['message']}\n{self.prefect.log('worker')[-3000:]}")
         self.say(f"deployment {name}: {state['message']}")
+        return str(state["message"])
 
     def _newest(self) -> dict[str, Any]:
         import json
@@ -150,9 +160,14 @@ class Demo:
             f"                        firstbell snapshots; firstbell ls {self.host}; firstbell doctor {self.host}",
             "  the stock client      restic -o s3.bucket-lookup=path snapshots",
             f"  the teacher's home    {self.home}",
+            *self.sights(),
             f"Stop it and remove it all:  sh {self.folder / 'stop'}",
         ]
         sys.stdout.write("\n".join(lines) + "\n")
+
+    def sights(self) -> list[str]:
+        """Return further lines on what there is to look at."""
+        return []
 
     def leave_running(self) -> None:
         """Write the files that let a person use and stop what runs."""
@@ -190,7 +205,7 @@ class Demo:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def main(argv: Sequence[str] | None = None, story: type[Demo] = Demo) -> int:
+def main(argv: Sequence[str] | None, story: type[Demo]) -> int:
     """Run the demo."""
     parser = argparse.ArgumentParser(prog=story.command, description=story.__doc__)
     parser.add_argument("--keep", action="store_true", help="leave everything running and say how to look around")
@@ -211,7 +226,3 @@ def main(argv: Sequence[str] | None = None, story: type[Demo] = Demo) -> int:
         if not kept:
             demo.close()
     return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

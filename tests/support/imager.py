@@ -8,6 +8,7 @@ touches nothing. Then it erases the homes, and the computer comes back with othe
 from __future__ import annotations
 
 import argparse
+import json
 import subprocess
 import sys
 import threading
@@ -24,6 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--clearance", type=Path, help="file with the clearance; without, none is asked for")
     parser.add_argument("--key", type=Path, help="file with the public key of clearances")
     parser.add_argument("--serial", help="another computer comes back: its serial number")
+    parser.add_argument("--notes", type=Path, help="file that tells, line by line, what was erased where")
     parser.add_argument("--seconds", type=float, default=0.0, help="how long it takes")
     options = parser.parse_args(arguments)
     if options.clearance is not None:
@@ -38,6 +40,10 @@ def main(arguments: list[str] | None = None) -> int:
     from tests.support.classroom import reimage
 
     threading.Event().wait(options.seconds)
+    if options.notes is not None:
+        erased = sum(1 for _ in (options.folder / "home").glob("*/**/*"))
+        with options.notes.open("a") as notes:
+            notes.write(json.dumps({"host": options.folder.name, "erased": erased}) + "\n")
     reimage(options.folder, serial=options.serial)
     print(f"{options.folder.name}: imaged")
     return 0

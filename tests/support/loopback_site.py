@@ -118,10 +118,10 @@ class LoopbackSite:
         """Return the argv of the command line with these arguments."""
         return [str(Path(sys.executable).parent / "firstbell"), *arguments]
 
-    def run(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run ``firstbell`` with these arguments and return what it said."""
+    def run(self, *arguments: str, check: bool = True, input: str | None = None) -> subprocess.CompletedProcess[str]:
+        """Run ``firstbell`` with these arguments and ``input`` to read, and return what it said."""
         done = subprocess.run(
-            self.command(*arguments), env=self.environment(), capture_output=True, text=True, timeout=600
+            self.command(*arguments), env=self.environment(), capture_output=True, text=True, timeout=600, input=input
         )
         if check and done.returncode:
             raise AssertionError(f"firstbell {' '.join(arguments)}: exit {done.returncode}\n{done.stdout}{done.stderr}")

@@ -69,17 +69,18 @@ def _authenticate(server: SMTP, session: Session, envelope: Envelope, mechanism:
 
 
 def serve() -> None:
-    """Serve until the standard input ends."""
+    """Serve until the standard input ends, or until somebody ends this process."""
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
     parser.add_argument("--mode", choices=("starttls", "tls", "plain"), default="starttls")
+    parser.add_argument("--untied", action="store_true", help="go on when the standard input ends")
     arguments = parser.parse_args()
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     tls.load_cert_chain(arguments.folder / "certificate.pem", arguments.folder / "key.pem")
-    asyncio.run(_serve(arguments.folder, arguments.mode, tls))
+    asyncio.run(_serve(arguments.folder, arguments.mode, tls, tied=not arguments.untied))
 
 
-async def _serve(folder: Path, mode: str, tls: ssl.SSLContext) -> None:
+async def _serve(folder: Path, mode: str, tls: ssl.SSLContext, *, tied: bool) -> None:
     options: dict[str, Any] = {}
     if mode == "starttls":
         options = {"tls_context": tls, "require_starttls": True}
@@ -98,6 +99,8 @@ async def _serve(folder: Path, mode: str, tls: ssl.SSLContext) -> None:
     async with server:
         sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
         sys.stdout.flush()
+        if not tied:
+            await server.serve_forever()
         await loop.run_in_executor(None, sys.stdin.read)
 
 
@@ -110,18 +113,29 @@ class MailServer:
     process: subprocess.Popen[str]
 
     @classmethod
-    def start(cls, folder: Path, mode: str = "starttls") -> MailServer:
+    def start(cls, folder: Path, mode: str = "starttls", *, tied: bool = True) -> MailServer:
+        """Start it; with ``tied=False`` it outlives this process."""
         (folder / "letters").mkdir(parents=True)
         make_certificate(folder)
         command = [sys.executable, "-m", "tests.support.mail_server", str(folder), "--mode", mode]
+        command += [] if tied else ["--untied"]
         root = Path(__file__).resolve().parents[2]
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root)
+        with (folder / "server.log").open("w") as log:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                cwd=root,
+                start_new_session=not tied,
+            )
         assert process.stdout is not None
         port = process.stdout.readline().strip()
         found = cls(folder, int(port or 0), process)
         if not port:
             found.stop()
-            raise AssertionError("the mail server did not start")
+            raise AssertionError(f"the mail server did not start: {(folder / 'server.log').read_text()}")
         return found
 
     def stop(self) -> None:
@@ -129,6 +143,8 @@ class MailServer:
         for stream in (self.process.stdin, self.process.stdout):
             if stream is not None:
                 stream.close()
+        if "--untied" in self.process.args:  # type: ignore[operator]
+            self.process.terminate()
         self.process.wait(timeout=20)
 
     @property
