@@ -19,7 +19,7 @@ def collectors_for(catalog: Catalog) -> Mapping[str, Collector]:
     """Return the collectors for the captures of a catalog, by their kind."""
     commands = [one for item in catalog for one in item.capture if isinstance(one, CommandCapture)]
     found: dict[str, Collector] = {
-        "files": FilesCollector(),
+        "files": FilesCollector(ignore_case=catalog.platform == "windows"),
         "ini": IniCollector(),
         "command": CommandCollector(commands),
         "presence": PresenceCollector(),

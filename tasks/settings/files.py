@@ -24,21 +24,25 @@ class FilesCollector:
 
     kind = "files"
 
+    def __init__(self, *, ignore_case: bool = False) -> None:
+        self._ignore_case = ignore_case
+
     def capture(
         self, host: SettingsHost, account: Account, captures: Sequence[FilesCapture]
     ) -> list[list[Entry] | str]:
         """Return the files of each capture, or in words why they cannot be had."""
         ask = Answers(host, account)
         patterns: list[list[tuple[str, int]]] = []
+        captures = [_with_known_paths(capture, account) for capture in captures]
         for capture in captures:
-            known = [one for one in capture.paths if _known(one, account)]
+            known = capture.paths
             patterns.append(
                 [(one, ask.add({"op": "glob", "pattern": fill_in(one, account.variables)})) for one in known]
             )
         ask.run()
         found: list[dict[str, str] | str] = []
         for capture, asked in zip(captures, patterns, strict=True):
-            found.append(_found(capture, asked, ask, account))
+            found.append(_found(capture, asked, ask, account, ignore_case=self._ignore_case))
         read: dict[str, int] = {}
         for paths in found:
             if not isinstance(paths, str):
@@ -121,8 +125,19 @@ def _known(path: str, account: Account) -> bool:
     return True
 
 
+def _with_known_paths(capture: FilesCapture, account: Account) -> FilesCapture:
+    """Return a capture without the paths that lie nowhere on this computer."""
+    known = tuple(one for one in capture.paths if _known(one, account))
+    return capture if known == capture.paths else capture.model_copy(update={"paths": known})
+
+
 def _found(
-    capture: FilesCapture, asked: Sequence[tuple[str, int]], ask: Answers, account: Account
+    capture: FilesCapture,
+    asked: Sequence[tuple[str, int]],
+    ask: Answers,
+    account: Account,
+    *,
+    ignore_case: bool,
 ) -> dict[str, str] | str:
     """Return path -> path with its variable."""
     paths: dict[str, str] = {}
@@ -136,7 +151,7 @@ def _found(
         start = fill_in(place, account.variables)
         for path in answer["paths"]:
             portable = place + path[len(start) :] if path.startswith(start) else path
-            if capture.covers(path, account.variables) and path not in paths:
+            if capture.covers(path, account.variables, ignore_case=ignore_case) and path not in paths:
                 paths[path] = portable
     return paths
 

@@ -87,9 +87,9 @@ def _checksum(header: bytes) -> int:
     return {0: 1, _WORD: _WORD - 1}.get(result, result)
 
 
-def marvin32(data: bytes) -> int:
-    """Return the hash of an entry's head or body, with the seed that Windows uses for registry logs."""
-    low, high = _SEED & _WORD, _SEED >> 32
+def marvin32(data: bytes, seed: int = _SEED) -> int:
+    """Return the hash of an entry's head or body; the seed is the one that Windows uses for registry logs."""
+    low, high = seed & _WORD, seed >> 32
     tail = len(data) - len(data) % 4
     last = int.from_bytes(data[tail:] + b"\x80", "little")
     for (word,) in (*struct.iter_unpack("<I", data[:tail]), (last,), (0,)):

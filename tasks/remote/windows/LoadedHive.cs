@@ -40,6 +40,7 @@ namespace Firstbell
             {
                 return hive;
             }
+            NativeRegistry.RegUnLoadKeyW(NativeRegistry.Users, hive.Name); // should a part of it be there
             hive.alive.Dispose();
             if (error == SharingViolation)
             {

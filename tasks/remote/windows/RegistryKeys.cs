@@ -17,6 +17,7 @@ namespace Firstbell
 
         readonly Person person;
         LoadedHive loaded;
+        Refused refusal; // why it could not be
 
         public RegistryKeys(Person person)
         {
@@ -180,10 +181,14 @@ namespace Firstbell
             }
             using (RegistryKey users = RegistryKey.OpenBaseKey(RegistryHive.Users, RegistryView.Registry64))
             {
-                RegistryKey live = Open(users, person.Sid);
+                RegistryKey live = users.OpenSubKey(person.Sid, write);
                 if (live != null)
                 {
                     return live;
+                }
+                if (refusal != null)
+                {
+                    throw refusal;
                 }
                 if (!write)
                 {
@@ -195,9 +200,23 @@ namespace Firstbell
                 }
                 if (loaded == null)
                 {
-                    loaded = LoadedHive.Load(person);
+                    Load();
                 }
                 return users.OpenSubKey(loaded.Name, true);
+            }
+        }
+
+        // Tries it once for all operations of a request.
+        void Load()
+        {
+            try
+            {
+                loaded = LoadedHive.Load(person);
+            }
+            catch (Refused error)
+            {
+                refusal = error;
+                throw;
             }
         }
 

@@ -237,14 +237,16 @@ namespace Firstbell
         // Programs write in UTF-8 or, most of them, in the code page of the console.
         static string Text(byte[] said)
         {
+            string text;
             try
             {
-                return new UTF8Encoding(false, true).GetString(said);
+                text = new UTF8Encoding(false, true).GetString(said);
             }
             catch (ArgumentException)
             {
-                return Console(said);
+                text = Console(said);
             }
+            return text.Replace("\r\n", "\n");
         }
 
         static string Console(byte[] said)
