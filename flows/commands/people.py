@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from flows.commands.codes import add_code, read_codes, show_codes
@@ -55,6 +56,7 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
     )
     ledger.add_argument("--site", help="the school; left out: every one")
     ledger.add_argument("--verify", action="store_true", help="read every line again and check that none is missing")
+    ledger.add_argument("--html", type=Path, metavar="FILE", help="write the decisions of one school as an HTML file")
     ledger.set_defaults(run=run_ledger)
 
 
@@ -219,6 +221,7 @@ def run_list(arguments: argparse.Namespace) -> int:
 
 def run_ledger(arguments: argparse.Namespace) -> int:
     """Show the ledger; 1 when something of it cannot be believed."""
+    from configs.errors import InventoryError
     from tasks.records.decisions import event_of
     from tasks.reports.display import show_text
     from tasks.reports.ledger_text import ledger_row
@@ -227,10 +230,19 @@ def run_ledger(arguments: argparse.Namespace) -> int:
 
     context = load_context(arguments)
     wrong = False
-    for site in _sites(context, arguments.site):
+    sites = _sites(context, arguments.site)
+    if arguments.html is not None and len(sites) != 1:
+        raise InventoryError(f"there are {len(sites)} schools: {', '.join(sites)}", hint="Say which one: --site NAME.")
+    for site in sites:
         found = read_ledger(context, site, everything=arguments.verify)
         zone = zone_of(context, site)
         wrong |= bool(found.problems)
+        if arguments.html is not None:
+            from tasks.verbs.ledger_pages import ledger_of, render_ledger
+            from tasks.verbs.readiness import write_page
+
+            write_page(arguments.html, render_ledger(context, site, ledger_of(context, site, found=found)))
+            continue
         if arguments.json:
             for line in found.lines:
                 event, data = event_of(line)

@@ -23,7 +23,7 @@ from tasks.verbs.letters import Told
 from tasks.verbs.tell import announce, tell_host
 from tests.support.gate_site import HOST, GateSite
 from tests.support.mail_server import PASSWORD, MailServer
-from tests.support.people_site import NOW, plan_for, say
+from tests.support.people_site import NOW, codes_of, plan_for, say
 
 ITO, IT = "a.ito@north.example", "it@north.example"
 PEOPLE = {
@@ -231,6 +231,19 @@ def test_computers_that_were_not_saved_are_told_to_it_and_their_teachers(site: L
     assert sorted(one["recipients"][0] for one in site.mail.notes) == [ITO, IT]
     assert site.run("snapshot", HOST)[0] == 0
     assert site.last("overdue", "--site", "north", expect=0)["computers"] == []
+
+
+def test_the_ledger_is_a_page_without_codes(site: Letters) -> None:
+    context = site.context()
+    codes = codes_of(context, plan_for(HOST), [HOST])
+    say(context, codes["a.ito"], "refuse", reason="my <b>thesis</b>")
+    page = site.folder / "ledger.html"
+    assert site.say("ledger", "--site", "north", "--html", str(page))[0] == 0
+    text = page.read_text(encoding="utf-8")
+    assert "1 entry, complete and unchanged" in text
+    assert "<strong>said no</strong>" in text
+    assert "my &lt;b&gt;thesis&lt;/b&gt;" in text
+    assert not any(code in text for code in codes.values())
 
 
 def test_a_school_that_is_ready_says_so_in_one_file(site: Letters) -> None:
