@@ -74,7 +74,8 @@ def run_restore(arguments: argparse.Namespace) -> int:
         exclude=tuple(arguments.exclude),
         as_of=_end_of_day(arguments.as_of) if arguments.as_of else None,
         snapshot=arguments.snapshot,
-        mode="stage" if arguments.stage else "apply",
+        # A dated folder is planned by the same order that would fill it.
+        mode="stage" if arguments.stage else "plan" if arguments.plan else "apply",
         to_host=arguments.to,
         to_teacher=arguments.to_teacher,
         into=arguments.into,
@@ -121,6 +122,7 @@ def _finish(arguments: argparse.Namespace, call: Any) -> int:
 
     def confirm(plan: RestorePlan) -> bool:
         text.close()
+        shown.append(True)
         if json_out is None:
             sys.stdout.write("\n".join(plan_lines(plan)) + "\n")
             sys.stdout.flush()
@@ -137,11 +139,14 @@ def _finish(arguments: argparse.Namespace, call: Any) -> int:
         return _asked()
 
     agreed: list[bool] = []
+    shown: list[bool] = []
     outcome: RestoreOutcome = call(json_out or text, confirm, confirm_settings)
     text.close()
     if json_out is not None:
         json_out.write(outcome_json(outcome))
     else:
+        if arguments.plan and outcome.plan is not None and not shown:
+            sys.stdout.write("\n".join(plan_lines(outcome.plan)) + "\n")
         sys.stdout.write("\n".join(outcome_lines(outcome)) + "\n")
     return 0 if outcome.complete else 3
 

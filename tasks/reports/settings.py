@@ -20,13 +20,22 @@ _WORDS: Final[dict[Outcome, str]] = {
     Outcome.KEEP: "changed after the snapshot: kept as they are",
     Outcome.ASK: "changed after the snapshot: name them to put them back (--replace-setting)",
     Outcome.NO_PROGRAM: "kept in the snapshot until the program is installed",
+    Outcome.CLOSE_FIRST: "that wait, since a program is open that would write over them",
     Outcome.OTHER_VERSION: "that do not fit this version",
     Outcome.NEEDS_IT: "that IT has to do",
     Outcome.CANNOT: "that cannot come back",
     Outcome.UNKNOWN: "that the catalog does not know any more: kept in the snapshot",
 }
 #: Of these every item is named, with its reason.
-_NAMED: Final = (Outcome.KEEP, Outcome.ASK, Outcome.NO_PROGRAM, Outcome.OTHER_VERSION, Outcome.UNKNOWN)
+_NAMED: Final = (
+    Outcome.KEEP,
+    Outcome.ASK,
+    Outcome.CLOSE_FIRST,
+    Outcome.NO_PROGRAM,
+    Outcome.OTHER_VERSION,
+    Outcome.FIRST_SIGN_IN,
+    Outcome.UNKNOWN,
+)
 
 
 def settings_lines(people: Sequence[PersonSettings]) -> list[str]:
@@ -49,8 +58,11 @@ def _person(one: PersonSettings) -> Iterator[str]:
             yield f"      {place}  ({show_text(result.reason)})"
     else:
         yield f"settings of {name}:"
+    yield from (f"  note: {show_text(note)}" for note in one.notes)
     if one.plan is not None:
         yield from _plan(one.plan, done=one.result is not None)
+        if one.result is not None:
+            yield from _shows(one, one.plan)
 
 
 def _plan(plan: SettingsPlan, *, done: bool) -> Iterator[str]:
@@ -63,6 +75,16 @@ def _plan(plan: SettingsPlan, *, done: bool) -> Iterator[str]:
         if outcome in _NAMED:
             for step in steps:
                 yield f"      {show_text(step.name)}" + (f"  ({show_text(step.reason)})" if step.reason else "")
+
+
+def _shows(one: PersonSettings, plan: SettingsPlan) -> Iterator[str]:
+    """Yield when what was put back shows, where it does not at once."""
+    found: dict[str, list[Step]] = {}
+    for step in _items(plan.of(Outcome.SET)):
+        if (when := one.shows.get(step.item)) is not None:
+            found.setdefault(when, []).append(step)
+    for when, steps in found.items():
+        yield f"  {_listed(steps)}: {when}"
 
 
 def _items(steps: Sequence[Step]) -> list[Step]:
@@ -89,6 +111,8 @@ def settings_json(people: Sequence[PersonSettings]) -> list[dict[str, Any]]:
             {
                 "person": one.name,
                 "problem": one.problem,
+                "notes": list(one.notes),
+                "shows": dict(one.shows),
                 "outcomes": outcomes,
                 "put_back": len(result.done) if result is not None else 0,
                 "failed": [

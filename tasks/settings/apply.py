@@ -68,7 +68,25 @@ def apply_changes(
             results += [(change, ChangeResult(change.place, ok=False, reason=text)) for change in own]
         else:
             results += zip(own, collector.apply(host, account, own), strict=True)
-    return SettingsResult(tuple(results))
+    return SettingsResult(tuple(_settled(host, account, results, collectors)))
+
+
+def _settled(
+    host: SettingsHost,
+    account: Account,
+    results: Sequence[tuple[Change, ChangeResult]],
+    collectors: Mapping[str, Collector],
+) -> Iterator[tuple[Change, ChangeResult]]:
+    """Yield the results; where something else stood than was expected, but just what was wanted, all is well.
+
+    So it is when two do the same at once, and when something is repeated that was killed in its midst.
+    """
+    places = [change.place for change, result in results if result.conflict]
+    now, unreadable = current_values(host, account, places, collectors) if places else ({}, {})
+    for change, result in results:
+        there = change.place in places and change.place not in unreadable
+        well = there and now.get(change.place) == change.value
+        yield change, ChangeResult(change.place, ok=True) if well else result
 
 
 def before_image(plan: SettingsPlan, account: Account, identity: ProfileIdentity, platform: str) -> Settings:

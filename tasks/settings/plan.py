@@ -40,6 +40,8 @@ class Outcome(Enum):
     #: Kept in the snapshot until the program is installed.
     NO_PROGRAM = "no-program"
     OTHER_VERSION = "other-version"
+    #: A program that would write over it runs: it waits until that is closed.
+    CLOSE_FIRST = "close-first"
     #: The catalog has it no longer: kept in the snapshot, never applied.
     UNKNOWN = "unknown"
     #: Its file comes back with the files.
@@ -86,6 +88,8 @@ class Situation:
     #: Item -> which program is missing, or which version it has or the system has, in words.
     missing: Mapping[str, str] = field(default_factory=dict)
     other_version: Mapping[str, str] = field(default_factory=dict)
+    #: Item -> which of the programs run now that must be closed, in words.
+    running: Mapping[str, str] = field(default_factory=dict)
     #: None: the host does not know.
     signed_in: bool | None = None
     newer: NewerPolicy = "keep"
@@ -111,20 +115,43 @@ class SettingsPlan:
         """Return the items that have a step with one of these outcomes, each once, in order."""
         return tuple(dict.fromkeys(step.item for step in self.of(*outcomes)))
 
+    @property
+    def waits(self) -> bool:
+        """Whether somebody has to do or say something before all of it can come back."""
+        return bool(self.of(Outcome.ASK, Outcome.CLOSE_FIRST))
+
 
 def plan_settings(settings: Settings, catalog: Sequence[CatalogItem], situation: Situation) -> SettingsPlan:
     """Return what putting ``settings`` back would do; ``catalog`` is in the order in which items come back."""
     saved = {item.id: item for item in settings.items}
     steps: list[Step] = []
+    held: dict[str, Step] = {}
     for entry in catalog:
         item = saved.pop(entry.id, None)
         if item is not None:
-            steps += _item(item, entry, settings, situation)
+            own = list(_item(item, entry, settings, situation))
+            first = next((held[one] for one in entry.requires if one in held), None)
+            if first is not None:
+                own = [_waiting(step, first) for step in own]
+            for step in own:
+                if step.outcome in _HELD:
+                    held[entry.id] = step
+            steps += own
     for item in saved.values():
         if item.state == "captured":
             text = f"'{item.name}' is not in the catalog any more: it stays in the snapshot and is not put back"
             steps.append(Step(item.id, item.name, Outcome.UNKNOWN, reason=text))
     return SettingsPlan(tuple(steps))
+
+
+#: What has not come back although it might; what requires it waits for it.
+_HELD = (Outcome.CLOSE_FIRST, Outcome.NO_PROGRAM, Outcome.OTHER_VERSION)
+
+
+def _waiting(step: Step, first: Step) -> Step:
+    if step.outcome is not Outcome.SET:
+        return step
+    return replace(step, outcome=first.outcome, reason=f"it needs '{first.name}' first: {first.reason}")
 
 
 def _item(item: Item, known: CatalogItem, settings: Settings, situation: Situation) -> Iterator[Step]:
@@ -165,11 +192,27 @@ def _entry(item: Item, entry: Entry, known: CatalogItem, settings: Settings, sit
         return replace(step, outcome=Outcome.SAME)
     if current is not None and _is_newer(place, current, situation) and item.id not in situation.replace:
         step = _newer(step, situation.newer)
+    if step.outcome is Outcome.SET and (why := situation.running.get(item.id)) is not None:
+        return replace(step, outcome=Outcome.CLOSE_FIRST, reason=why)
     if step.outcome is not Outcome.SET or known.restore == "by-itself":
         return step
     if known.restore == "first-sign-in":
-        return replace(step, outcome=Outcome.FIRST_SIGN_IN)
+        return _at_sign_in(step, situation)
     return replace(step, outcome=Outcome.NEEDS_IT, reason=known.because or "")
+
+
+def _at_sign_in(step: Step, situation: Situation) -> Step:
+    """Return what becomes of a value that needs the person's own session.
+
+    Windows has a step of its own for it. Elsewhere nothing of ours stays behind on the host, so a restore does it that
+    is made while they are signed in, or that names the item.
+    """
+    if situation.windows:
+        return replace(step, outcome=Outcome.FIRST_SIGN_IN)
+    if situation.signed_in or step.item in situation.replace:
+        return step
+    text = "restore the settings once more when they have signed in"
+    return replace(step, outcome=Outcome.FIRST_SIGN_IN, reason=text)
 
 
 def _is_newer(place: Place, current: Value, situation: Situation) -> bool:

@@ -47,7 +47,9 @@ from tasks.verbs.heap import keep_freed
 from tasks.verbs.orders import RestoreOrder, SavedHost, choose_snapshot, saved_host, source_hosts, wanted, whom
 from tasks.verbs.pending import put_off
 from tasks.verbs.people import Person, covered_people, people_asked
-from tasks.verbs.settings_restore import SettingsRestore, has_settings, undo_settings
+from tasks.verbs.settings_before import has_settings
+from tasks.verbs.settings_restore import SettingsRestore
+from tasks.verbs.settings_undo import undo_settings
 from tasks.verbs.site_repository import OpenRepository, open_repository
 
 __all__ = ["RestoreOrder", "RestoreOutcome", "restore_host", "undo_restore"]
@@ -239,16 +241,29 @@ class _Restore:
         self, outcome: RestoreOutcome, pairs: Sequence[Pair], confirm: ConfirmSettings, now: datetime
     ) -> RestoreOutcome:
         """Put settings back, after the files: many of them have come back with these."""
-        repository = self.opened.repository
-        work = SettingsRestore(self.context, repository, self.snapshot, self.remote, self.target.name)
-        planned = work.plan(pairs, replace_items=self.order.replace_settings)
-        changing = any(one.plan is not None and one.plan.changes() for one in planned)
-        if self.order.mode == "plan" or not changing or not confirm(planned):
-            return replace(outcome, settings=tuple(planned))
-        begun = self._begun.before if self._begun is not None else None
-        done, before = work.apply(planned, pairs, begun, now)
-        undo_id = short(before.id or b"") if before is not None else outcome.undo_id
-        return replace(outcome, settings=tuple(done), undo_id=undo_id)
+        agreed: list[bool] = []
+
+        def once() -> RestoreOutcome:
+            repository = self.opened.repository
+            work = SettingsRestore(self.context, repository, self.snapshot, self.remote, self.target.name)
+            planned = work.plan(pairs, replace_items=self.order.replace_settings)
+            changing = any(one.plan is not None and one.plan.changes() for one in planned)
+            if self.order.mode == "plan" or not changing or not (agreed or confirm(planned)):
+                return replace(outcome, settings=tuple(planned))
+            agreed.append(True)
+            begun = self._begun.before if self._begun is not None else None
+            done, before = work.apply(planned, pairs, begun, now)
+            undo_id = short(before.id or b"") if before is not None else outcome.undo_id
+            return replace(outcome, settings=tuple(done), undo_id=undo_id)
+
+        try:
+            return self._in_spite_of_cuts(once)
+        except (TransportError, RestoreRefused) as error:
+            # The files are back, and what is told of them must not be lost.
+            if self.order.settings == "only":
+                raise
+            told = tuple(PersonSettings(new.name, problem=error.message) for _, new in pairs)
+            return replace(outcome, settings=told)
 
     def _in_spite_of_cuts(self, work: Callable[[], _Found]) -> _Found:
         """Do it, and do it again over a new link when a link was cut of a kind that may well be cut."""
@@ -415,6 +430,9 @@ def undo_restore(
             own = [person for person in people if has_settings(repository, before, person.name)]
             if not plan.writes and not own:
                 return RestoreOutcome(host.name, plan, None, message="nothing had to be taken back")
+            if own:
+                names = ", ".join(person.name for person in own)
+                plan = replace(plan, notes=(*plan.notes, f"the settings of {names} are taken back, too"))
             if not confirm(plan):
                 return RestoreOutcome(host.name, plan, None, message="nothing was changed")
             # The settings came last, so they go first: their files are among those that come back.

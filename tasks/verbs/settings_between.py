@@ -10,7 +10,7 @@ from tasks.repository.snapshot_file import Snapshot
 from tasks.restorer.walk import INTERNAL, node_at
 from tasks.settings.diff import Difference, differences
 from tasks.settings.document import PREFIX, SUFFIX, Settings, decode
-from tasks.verbs.settings_restore import read_own
+from tasks.verbs.settings_documents import read_own
 
 
 @dataclass(frozen=True, slots=True)

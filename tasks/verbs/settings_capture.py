@@ -19,6 +19,7 @@ from tasks.settings.sealed import SUFFIX, seal
 from tasks.settings.values import Account
 from tasks.verbs.context import Context
 from tasks.verbs.people import Person
+from tasks.verbs.settings_limits import desktops_of
 
 #: What a helper calls its platform -> what the catalog does.
 _PLATFORMS: Final[Mapping[str, Platform]] = {"linux": "linux", "darwin": "macos", "windows": "windows"}
@@ -83,6 +84,7 @@ def capture_documents(
                 catalog,
                 collectors_for(catalog),
                 identity=identity,
+                desktop=desktops_of(host, account, catalog.platform),
                 system=facts.system,
                 asked_for=config.on_request,
             )
