@@ -4,6 +4,7 @@ It also tells later what the teacher has chosen since from what firstbell has pu
 own, tagged like the before-images of files, with two documents for each person: what stood there (``.before``), and
 what is put there (``.put``). When all was written, a record says so, without any value; as long as there is none, what
 still stands there as before is taken for not written yet.
+"""
 
 from __future__ import annotations
 
