@@ -21,11 +21,13 @@ from inventory.model import Host
 from inventory.select import select
 from tasks.actions.registry import make_action
 from tasks.policy.estimate import PROOF, Effort, Measured, Slot, efforts, schedule
+from tasks.policy.maintenance_state import fold
 from tasks.policy.plan_preview import HostPreview, PlanPreview
 from tasks.policy.retention import BEFORE_RESTORE
 from tasks.policy.school_calendar import Protected, SchoolDays
 from tasks.policy.school_time import Stretch, days_of, deadline_of, open_stretches, window_of
 from tasks.records.maintenance import load_opening, words
+from tasks.records.maintenance_log import StepLog
 from tasks.records.store import RecordStore
 from tasks.reports.units import count_of, duration, local_day_time
 from tasks.repository.repository import Repository
@@ -362,7 +364,9 @@ def _others(
             continue
         state = _state(context, other) if both else "stopped"
         if state == "open":
-            yield f"The maintenance '{name}' has {_listed(both)} at the same time. Leave them out here."
+            busy = [host for host in both if not _is_through(context, other, host)]
+            if busy:
+                yield f"The maintenance '{name}' has {_listed(busy)} at the same time. Leave them out here."
         elif state == "planned":
             problems.append(
                 f"The plan '{name}', which was not opened yet, has {_listed(both)} at the same time: only one of both "
@@ -382,6 +386,19 @@ def _state(context: Context, plan: MaintenancePlan) -> Literal["planned", "open"
     except FirstbellError:
         return "open"
     return "planned"
+
+
+def _is_through(context: Context, plan: MaintenancePlan, host: str) -> bool:
+    """Return whether a computer is at the end of another maintenance, but for its acceptance."""
+    try:
+        place = repository_place(context, plan.site, host=host)
+        with closing(repository_backend(context, place.location)) as backend:
+            log = StepLog(RecordStore(backend), plan.name, host)
+            log.refresh()
+    except FirstbellError:
+        return False
+    found = fold(log.steps, log.damage)
+    return not found.damage and (found.told or found.ended is not None)
 
 
 def _sentence(error: FirstbellError) -> str:

@@ -82,6 +82,22 @@ def test_one_computer_alone_and_one_that_needs_somebody(make: Make) -> None:
     assert [one["host"] for one in site.wiped] == ["lab3-07"]
 
 
+def test_two_maintenances_do_not_have_the_same_computer_at_the_same_time(make: Make) -> None:
+    site = make(teachers=BOTH)
+    site.say("maintenance", "open", "lab3")
+    second = site.write_maintenance()
+    site.write_plan("again", **{key: value for key, value in second.items() if key != "name"})
+    text = "The maintenance 'lab3' has lab3-07, lab3-08 at the same time. Leave them out here."
+    assert site.last("maintenance", "plan", "again", expect=1)["refused"] == [text]
+    code, _, err = site.say("maintenance", "open", "again")
+    assert (code, text in err) == (1, True)
+    site.say("maintenance", "run", "lab3", "--host", "lab3-07")
+    (text,) = site.last("maintenance", "plan", "again", expect=1)["refused"]
+    assert text == "The maintenance 'lab3' has lab3-08 at the same time. Leave them out here."
+    site.say("maintenance", "cancel", "lab3", "--by", "Jonas", "--reason", "again")
+    assert site.last("maintenance", "plan", "again", expect=0)["refused"] == []
+
+
 def test_a_plan_that_was_changed_after_people_were_told_is_refused(make: Make) -> None:
     site = make()
     site.say("maintenance", "open", "lab3")
