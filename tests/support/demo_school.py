@@ -199,9 +199,7 @@ class SchoolDemo(Demo):
         """Let the teachers accept, which releases their snapshots."""
         together(
             *(
-                lambda name=name: self.school.run(  # type: ignore[misc]
-                    "maintenance", "accept", PLAN, name, "--by", NAMES[TEACHERS[name]]
-                )
+                lambda name=name: self.school.run("maintenance", "accept", PLAN, name, "--by", NAMES[TEACHERS[name]])
                 for name in self.agree
             )
         )
