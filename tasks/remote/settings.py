@@ -40,6 +40,12 @@ class RemoteSettings:
         """Carry out operations that may write; ``allow_settings`` comes first."""
         return self._ask("set-settings", user, home, operations)
 
+    def begin_commands(self, operations: Sequence[Mapping[str, Any]]) -> None:
+        """Have a Windows host begin commands that take their time, and are asked for later; nobody waits for them."""
+        aside = [{**one, "aside": True} for one in operations]
+        document = dump({"user": "", "home": "/", "ops": aside}).encode("ascii")
+        self._session.request("settings", {}, document).drop()
+
     def read_file(self, path: str) -> bytes | None:
         """Return a file with the helper's own rights, None where there is none.
 

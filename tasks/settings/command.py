@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from configs.catalog_captures import CommandCapture
-from configs.catalog_variables import fill_in
+from configs.catalog_variables import fill_in, variables_in
 from tasks.settings.asking import Answers, refused
 from tasks.settings.values import Account, Change, ChangeResult, Entry, Place, SettingsHost, Value
 
@@ -85,6 +85,17 @@ class CommandCollector:
 def container_of(capture: CommandCapture) -> str:
     """Return the command as one line: what its entry is called by."""
     return shlex.join(capture.argv)
+
+
+def commands_for_all(captures: Sequence[object]) -> list[Mapping[str, Any]]:
+    """Return what is asked alike whoever it is about: commands of the administrator without variables."""
+    return [
+        {"op": "command", "argv": list(one.argv), "as": one.run_as}
+        for one in captures
+        if isinstance(one, CommandCapture)
+        and one.run_as == "administrator"
+        and not any(variables_in(word) for word in one.argv)
+    ]
 
 
 def _ask(ask: Answers, capture: CommandCapture, account: Account) -> int | None:

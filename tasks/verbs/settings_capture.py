@@ -13,6 +13,7 @@ from tasks.errors import ConfigError, HelperFailed
 from tasks.remote.filesystem import Facts, RemoteHost, RemoteSettings
 from tasks.settings.capture import capture_settings
 from tasks.settings.collectors import collectors_for
+from tasks.settings.command import commands_for_all
 from tasks.settings.document import ProfileIdentity, Settings, document_name, encode
 from tasks.settings.first_sign_in import read_report, report_text
 from tasks.settings.sealed import SUFFIX, seal
@@ -47,6 +48,17 @@ def catalog_for(context: Context, platform: str) -> Catalog | None:
         return None
     own = context.config.settings.catalog
     return load_catalog(known, context.folder / Path(own).expanduser() if own else None)
+
+
+def begin_capture(context: Context, remote: RemoteHost) -> None:
+    """Have a Windows host begin what takes its time there, before anything else is asked: programs start slowly."""
+    config = context.config.settings
+    if remote.hello.platform != "windows" or not config.capture:
+        return
+    catalog = catalog_for(context, "windows")
+    captures = [one for item in catalog.chosen(config.on_request) for one in item.capture] if catalog else []
+    if operations := commands_for_all(captures):
+        remote.settings().begin_commands(operations)
 
 
 def capture_documents(

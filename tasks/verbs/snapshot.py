@@ -24,7 +24,7 @@ from tasks.verbs.connection import connect, envelope_note, without_spool
 from tasks.verbs.context import Context
 from tasks.verbs.early_walk import EarlyWalk
 from tasks.verbs.people import Person, capture_roots, covered_people, people_asked
-from tasks.verbs.settings_capture import capture_documents
+from tasks.verbs.settings_capture import begin_capture, capture_documents
 from tasks.verbs.site_repository import OpenRepository, open_repository, repository_place
 from tasks.verbs.windows_host import Spelling, folders_elsewhere, paths_of, with_onedrive
 
@@ -209,6 +209,7 @@ def _run(
     now: datetime | None,
 ) -> HostSnapshot:
     started = time.monotonic()
+    begin_capture(context, remote)
     facts = remote.facts(people_asked(host, remote.hello.platform))
     people, notes = covered_people(host, facts)
     include = host.folders(context.config.snapshot_for(host.site).include)

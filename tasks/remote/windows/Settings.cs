@@ -9,6 +9,9 @@ namespace Firstbell
     public sealed class Settings
     {
         readonly WindowsFiles files;
+        // What is asked as the administrator is the same for everybody, and takes its time: asked once, until something
+        // is written.
+        readonly Dictionary<string, SettingsCommand> commands = new Dictionary<string, SettingsCommand>();
 
         public Settings(Helper helper)
         {
@@ -22,7 +25,11 @@ namespace Firstbell
             Person person = Find(WriteScope.Field(document, "user") as string, home);
             List<Dictionary<string, object>> ops = Server.Items(document["ops"]).ConvertAll<Dictionary<string, object>>(Server.Map);
             List<string> answers = new List<string>();
-            using (SettingsRun run = new SettingsRun(files, person, home, scope))
+            if (scope != null)
+            {
+                commands.Clear();
+            }
+            using (SettingsRun run = new SettingsRun(files, person, home, scope, commands))
             {
                 run.Begin(ops);
                 foreach (Dictionary<string, object> op in ops)
@@ -43,6 +50,10 @@ namespace Firstbell
                 {
                     return person;
                 }
+            }
+            if (string.IsNullOrEmpty(user))
+            {
+                return null;
             }
             List<object> names = new List<object> { user };
             return People.Named().Find(delegate(Person person) { return person.IsOneOf(names); });
@@ -99,11 +110,12 @@ namespace Firstbell
         readonly RegistryKeys registry;
         readonly WindowsFiles disk;
         readonly string home;
-        readonly Dictionary<Dictionary<string, object>, SettingsCommand> commands =
-            new Dictionary<Dictionary<string, object>, SettingsCommand>();
+        readonly Dictionary<string, SettingsCommand> commands;
 
-        public SettingsRun(WindowsFiles disk, Person person, string home, WriteScope scope)
+        public SettingsRun(
+            WindowsFiles disk, Person person, string home, WriteScope scope, Dictionary<string, SettingsCommand> commands)
         {
+            this.commands = commands;
             this.disk = disk;
             this.person = person;
             this.home = home;
@@ -124,9 +136,9 @@ namespace Firstbell
             foreach (Dictionary<string, object> op in ops)
             {
                 if (scope == null && "command".Equals(WriteScope.Field(op, "op")) && WriteScope.Field(op, "argv") != null
-                    && Permitted(op))
+                    && !commands.ContainsKey(Key(op)) && Permitted(op))
                 {
-                    commands[op] = new SettingsCommand(op);
+                    commands[Key(op)] = new SettingsCommand(op);
                 }
             }
         }
@@ -134,6 +146,10 @@ namespace Firstbell
         public Dictionary<string, object> Do(Dictionary<string, object> op, Action tick)
         {
             Dictionary<string, object> answer = new Dictionary<string, object>();
+            if ("command".Equals(WriteScope.Field(op, "op")))
+            {
+                return Command(op, tick);
+            }
             if (person == null)
             {
                 throw new Refused("no-profile", "nobody has a profile at " + home);
@@ -150,8 +166,6 @@ namespace Firstbell
                     return Programs(op);
                 case "registry":
                     return registry.Read(op);
-                case "command":
-                    return Command(op, tick);
                 case "put":
                     Require();
                     answer["sha256"] = files.Put(Paths.Decode(op["path"]), Convert.FromBase64String((string)op["content"]),
@@ -188,7 +202,17 @@ namespace Firstbell
             {
                 throw new Refused("first-sign-in", "only the person, signed in, can ask Windows for this");
             }
-            return (commands.TryGetValue(op, out command) ? command : new SettingsCommand(op)).Result(tick);
+            if (scope != null || !commands.TryGetValue(Key(op), out command))
+            {
+                command = new SettingsCommand(op);
+            }
+            // With `aside` it only begins: whoever asks for the same later has its answer.
+            return WriteScope.Field(op, "aside") as bool? ?? false ? new Dictionary<string, object>() : command.Result(tick);
+        }
+
+        static string Key(Dictionary<string, object> op)
+        {
+            return Json.Write(new object[] { op["argv"], WriteScope.Field(op, "input"), WriteScope.Field(op, "as") });
         }
 
         // Nobody gets into another person's session: what is asked as the person must be asked by that person.
