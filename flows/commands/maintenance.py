@@ -63,7 +63,7 @@ def run_list(arguments: argparse.Namespace) -> int:
     """List the plans; 1 when one of them cannot be read."""
     from configs.errors import ConfigError
     from tasks.reports.plan_text import columns, moment
-    from tasks.verbs.maintenance_plan import plans, plans_folder, zone_of
+    from tasks.verbs.maintenance_plan import how_far, plans, plans_folder, zone_of
 
     context = load_context(arguments)
     rows, wrong = [], []
@@ -75,15 +75,30 @@ def run_list(arguments: argparse.Namespace) -> int:
                 sys.stdout.write(json.dumps(document) + "\n")
             continue
         if arguments.json:
-            sys.stdout.write(json.dumps({"type": "plan", "plan": name, **plan.model_dump(mode="json")}) + "\n")
+            sys.stdout.write(
+                json.dumps(
+                    {"type": "plan", "plan": name, "state": how_far(context, plan), **plan.model_dump(mode="json")}
+                )
+                + "\n"
+            )
             continue
         from tasks.policy.school_time import window_of
 
         zone = zone_of(context, plan.site)
         window = window_of(plan, zone)
-        rows.append((name, plan.site, plan.kind, moment(window.start, zone), moment(window.end, zone), plan.title))
+        rows.append(
+            (
+                name,
+                how_far(context, plan),
+                plan.site,
+                plan.kind,
+                moment(window.start, zone),
+                moment(window.end, zone),
+                plan.title,
+            )
+        )
     if rows:
-        lines = columns(("Plan", "School", "Kind", "From", "Until", ""), rows)
+        lines = columns(("Plan", "State", "School", "Kind", "From", "Until", ""), rows)
         sys.stdout.write("\n".join(lines) + "\n")
     elif not arguments.json and not wrong:
         sys.stdout.write(f"there are no plans in {plans_folder(context)}\n")

@@ -362,8 +362,8 @@ def _others(
         except FirstbellError as error:
             problems.append(_sentence(error))
             continue
-        state = _state(context, other) if both else "stopped"
-        if state == "open":
+        state = how_far(context, other) if both else "stopped"
+        if state in ("open", "unknown"):
             busy = [host for host in both if not _is_through(context, other, host)]
             if busy:
                 yield f"The maintenance '{name}' has {_listed(busy)} at the same time. Leave them out here."
@@ -374,8 +374,8 @@ def _others(
             )
 
 
-def _state(context: Context, plan: MaintenancePlan) -> Literal["planned", "open", "stopped"]:
-    """Return how far another plan is; it counts as open also when that cannot be found out."""
+def how_far(context: Context, plan: MaintenancePlan) -> Literal["planned", "open", "stopped", "unknown"]:
+    """Return how far a plan is: opened, stopped before its end, or not even opened; unknown when nobody can tell."""
     try:
         for place in repository_places(context, plan.site):
             with closing(repository_backend(context, place.location)) as backend:
@@ -384,7 +384,7 @@ def _state(context: Context, plan: MaintenancePlan) -> Literal["planned", "open"
                     stopped = any(one.saying == "cancel" and not one.host for one in words(store, plan.name))
                     return "stopped" if stopped else "open"
     except FirstbellError:
-        return "open"
+        return "unknown"
     return "planned"
 
 

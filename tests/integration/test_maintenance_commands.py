@@ -62,7 +62,9 @@ def test_from_open_to_accept(make: Make) -> None:
 def test_what_was_stopped_stays_as_it_is(make: Make) -> None:
     site = make(teachers=BOTH)
     site.say("maintenance", "open", "lab3")
+    assert site.run("maintenance", "list")[1][0]["state"] == "open"
     code, lines = site.run("maintenance", "cancel", "lab3", "--by", "Jonas", "--reason", "the image is not ready")
+    assert site.run("maintenance", "list")[1][0]["state"] == "stopped"
     assert (code, standings(lines)) == (0, {"lab3-07": "waits", "lab3-08": "waits"})
     code, lines = site.run("maintenance", "run", "lab3", "--wait")
     assert (code, standings(lines)) == (0, {"lab3-07": "untouched", "lab3-08": "untouched"})
