@@ -41,7 +41,8 @@ from tasks.verbs.maintenance import (
     plans_to_walk,
     standing_of_plan,
 )
-from tasks.verbs.maintenance_plan import plan_of, preview_plan, zone_of
+from tasks.verbs.maintenance_plan import plan_of, zone_of
+from tasks.verbs.maintenance_preview import preview_plan
 from tasks.worker import load_context
 
 #: How many computers a message names.

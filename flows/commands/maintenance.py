@@ -110,7 +110,8 @@ def run_list(arguments: argparse.Namespace) -> int:
 
 def run_plan(arguments: argparse.Namespace) -> int:
     """Show what a plan would do; 1 when it must not begin as it is."""
-    from tasks.verbs.maintenance_plan import plan_of, preview_plan
+    from tasks.verbs.maintenance_plan import plan_of
+    from tasks.verbs.maintenance_preview import preview_plan
 
     context = load_context(arguments)
     found = preview_plan(context, plan_of(context, arguments.plan))

@@ -12,6 +12,7 @@ from tasks.policy.approval import Seat, Standing, Subject, seats, standing_of
 from tasks.policy.gate import ApprovalFact, GateFacts
 from tasks.verbs.accounts import same_account
 from tasks.verbs.context import Context
+from tasks.verbs.maintenance_plan import people_of, plan_digest
 from tasks.verbs.site_ledger import SiteLines
 
 
@@ -35,9 +36,6 @@ def seats_of(context: Context, host: Host, plan: MaintenancePlan | None) -> tupl
     approvals = who_agrees(context, host.site, plan)
     if approvals.by == "none":
         return ()
-    # Planning knows more than the gate has time for.
-    from tasks.verbs.maintenance_plan import people_of
-
     return seats(approvals, host.teachers, host.site, people_of(context).people, same_account)
 
 
@@ -45,8 +43,6 @@ def subject_of(host: Host, plan: MaintenancePlan | None) -> Subject:
     """Return what people are asked about."""
     if plan is None:
         return Subject(host.name, tuple(host.groups), host.site)
-    from tasks.verbs.maintenance_plan import plan_digest
-
     return Subject(host.name, tuple(host.groups), host.site, plan.name, plan_digest(plan))
 
 

@@ -18,7 +18,8 @@ from tasks.records.maintenance import Opening, load_opening, note_over, open_pla
 from tasks.records.maintenance_log import StepLog
 from tasks.records.store import Clock, RecordStore, utc_now
 from tasks.verbs.context import Context
-from tasks.verbs.maintenance_plan import plan_digest, plan_hosts, plan_of, preview_plan
+from tasks.verbs.maintenance_plan import plan_digest, plan_hosts, plan_of
+from tasks.verbs.maintenance_preview import preview_plan
 from tasks.verbs.site_repository import repository_backend, repository_place, repository_places
 
 
