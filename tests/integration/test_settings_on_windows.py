@@ -189,10 +189,12 @@ def test_of_the_computer_values_are_read_and_filtered(old: Computer) -> None:
     asked = {
         "op": "programs", "programs": ["gimp*", "Word*"], "commands": ["x"], "keys": [root, rf"{root}\none"],
         "paths": ["/C/Program Files/Old/*.exe", "/C/Program Files/None/*.exe"],
+        "running": ["PowerShell.exe", "excel.exe"],
     }  # fmt: skip
     (answer,) = old.host.read_settings(old.account.name, old.account.home, [asked])
     assert answer == {
         "ok": True, "programs": ["gimp*"], "commands": [], "keys": [root], "paths": ["/C/Program Files/Old/*.exe"],
+        "running": ["PowerShell.exe"],
     }  # fmt: skip
 
 

@@ -243,11 +243,24 @@ namespace Firstbell
             Add(folders, "programdata", Environment.GetEnvironmentVariable("ProgramData"));
             Add(folders, "programfiles", Environment.GetEnvironmentVariable("ProgramFiles"));
             Add(folders, "windows", Environment.GetEnvironmentVariable("SystemRoot"));
-            answer["account"] = person.Sid + ":" + entry.Id.ToString("x");
+            answer["account"] = person.Sid + ":" + entry.Id.ToString("x") + ":" + Born();
             answer["uid"] = -1;
             answer["gid"] = -1;
             answer["folders"] = folders;
             return answer;
+        }
+
+        // When the profile was made: the registry's file is the one thing in it that no restore brings back.
+        string Born()
+        {
+            try
+            {
+                return disk.Look(Paths.Join(home, "NTUSER.DAT")).Created.ToString("x");
+            }
+            catch (Skip)
+            {
+                return "";
+            }
         }
 
         // `text` as a path on the wire; one that is on no drive (\\server\...) is told as such, empty.
