@@ -11,6 +11,7 @@ from tasks.errors import ConfigError
 if TYPE_CHECKING:
     from tasks.backends.base import Backend
     from tasks.backends.s3_options import S3Options
+    from tasks.backends.shared import SharedBackends
 
 #: scheme of a location -> "module:function" that opens it.
 BACKENDS: Final = {
@@ -30,12 +31,14 @@ class Opener(Protocol):
         ...
 
 
-def open_backend(location: str, options: S3Options | None = None, *, connections: int = 8) -> Backend:
+def open_backend(
+    location: str, options: S3Options | None = None, *, connections: int = 8, shared: SharedBackends | None = None
+) -> Backend:
     """Return the backend for a location, already wrapped in retries.
 
     A location is ``/dir`` or ``local:/dir``, ``s3://bucket/prefix``, restic's ``s3:http://host:port/bucket/prefix``,
-    or ``memory:name``. ``connections`` is how many threads may transfer at the same time. Nothing is created yet:
-    ``Backend.ensure_location`` does that.
+    or ``memory:name``. ``connections`` is how many threads may transfer at the same time; who gives
+    the same ``shared`` shares them. Nothing is created yet: ``Backend.ensure_location`` does that.
 
     Raises:
         ConfigError: the text is no location that firstbell knows.
@@ -45,7 +48,9 @@ def open_backend(location: str, options: S3Options | None = None, *, connections
     scheme, rest = split_location(location)
     module, _, function = BACKENDS[scheme].partition(":")
     opener = cast("Opener", getattr(import_module(module), function))
-    return RetryBackend(opener(rest, options, connections))
+    if shared is None:
+        return RetryBackend(opener(rest, options, connections))
+    return RetryBackend(shared.open(location, lambda: opener(rest, options, connections)))
 
 
 def split_location(location: str) -> tuple[str, str]:

@@ -14,6 +14,7 @@ from configs.model import AppConfig
 from inventory.credentials import resolve
 from inventory.load import load_inventory
 from inventory.model import Host, Inventory
+from tasks.backends.shared import SharedBackends
 from tasks.verbs.links import Links
 
 
@@ -26,6 +27,8 @@ class Context:
     resolve_block: Callable[[str], str] | None = None
     #: What is open to hosts right now; a run that is stopped cuts it.
     links: Links = field(default_factory=Links, compare=False, repr=False)
+    #: The connections to repositories that are in use right now.
+    stores: SharedBackends = field(default_factory=SharedBackends, compare=False, repr=False)
     #: The folder of the configuration file: relative paths in it begin here.
     folder: Path = DEFAULT_PATH.parent
 

@@ -54,7 +54,8 @@ def repository_places(context: Context, site: str) -> tuple[RepositoryPlace, ...
 
 def repository_backend(context: Context, location: str) -> Backend:
     """Return the backend at a location, with the credentials of the configuration."""
-    return open_backend(location, s3_options(context), connections=context.config.s3.connections)
+    connections = context.config.s3.connections
+    return open_backend(location, s3_options(context), connections=connections, shared=context.stores)
 
 
 @contextmanager

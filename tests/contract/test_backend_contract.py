@@ -11,17 +11,16 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from tasks.backends.base import Backend, FileInfo
-from tasks.backends.local import LocalBackend
 from tasks.backends.memory import MemoryBackend
 from tasks.backends.registry import open_backend
 from tasks.backends.retry import RetryBackend
-from tasks.backends.s3 import S3Backend
+from tasks.backends.shared import SharedBackends
 from tasks.errors import BackendError, NotFound
 
 CONTENT = bytes(range(256)) * 5
@@ -54,14 +53,15 @@ class Place:
 
     kind: str
     location: str
+    pool: SharedBackends = field(default_factory=SharedBackends)
 
     def open(self) -> Backend:
-        backend = open_backend(self.location, connections=8)
+        backend = open_backend(self.location, connections=8, shared=self.pool if self.kind == "shared" else None)
         assert isinstance(backend, RetryBackend)
         return backend if self.kind == "retry" else backend.inner
 
 
-@pytest.fixture(params=["memory", "local", "retry", pytest.param("s3", marks=pytest.mark.s3)])
+@pytest.fixture(params=["memory", "local", "retry", "shared", pytest.param("s3", marks=pytest.mark.s3)])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     if request.param == "s3":
         return Place("s3", request.getfixturevalue("s3_location"))
@@ -79,8 +79,36 @@ def backend(place: Place) -> Iterator[Backend]:
 
 
 def test_the_suite_covers_each_kind(place: Place, backend: Backend) -> None:
-    kinds = {"memory": MemoryBackend, "local": LocalBackend, "retry": RetryBackend, "s3": S3Backend}
-    assert type(backend) is kinds[place.kind]
+    kinds = {
+        "memory": "MemoryBackend", "local": "LocalBackend", "retry": "RetryBackend", "s3": "S3Backend",
+        "shared": "SharedBackend",
+    }  # fmt: skip
+    assert type(backend).__name__ == kinds[place.kind]
+
+
+def test_a_shared_backend_is_made_once_and_closed_by_the_last_who_uses_it(tmp_path: Path) -> None:
+    made: list[Backend] = []
+    closed: list[str] = []
+
+    class Watched(MemoryBackend):
+        def close(self) -> None:
+            closed.append(self.location)
+
+    def make() -> Backend:
+        made.append(Watched())
+        return made[-1]
+
+    pool = SharedBackends()
+    one, other = pool.open("here", make), pool.open("here", make)
+    one.save("config", CONTENT)
+    one.close()
+    one.close()
+    assert other.load("config") == CONTENT
+    assert (len(made), closed) == (1, [])
+    other.close()
+    assert len(closed) == 1
+    pool.open("here", make).close()
+    assert (len(made), len(closed)) == (2, 2)
 
 
 @pytest.mark.parametrize("name", NAMES)
