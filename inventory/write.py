@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from configs.whole_file import write_whole
 from configs.yaml_file import parse_yaml
 from inventory.files import host_files
 
@@ -86,19 +85,5 @@ def replace_file(file: Path, text: str) -> None:
     mode = 0o644
     if file.exists():
         mode = file.stat().st_mode & 0o777
-        _write(file.with_name(file.name + ".bak"), file.read_bytes(), mode)
-    _write(file, text.encode(), mode)
-
-
-def _write(file: Path, data: bytes, mode: int) -> None:
-    handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
-    try:
-        with os.fdopen(handle, "wb") as temporary:
-            temporary.write(data)
-            temporary.flush()
-            os.fsync(handle)
-            os.fchmod(handle, mode)
-        Path(name).replace(file)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+        write_whole(file.with_name(file.name + ".bak"), file.read_bytes(), mode=mode)
+    write_whole(file, text.encode(), mode=mode)

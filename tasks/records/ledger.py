@@ -15,16 +15,15 @@ import contextlib
 import hashlib
 import hmac
 import json
-import os
 import re
 import secrets
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from configs.whole_file import write_whole
 from tasks.backends.base import Backend
 from tasks.errors import BackendError, NotFound
 from tasks.records.codes import CodeKey
@@ -225,15 +224,8 @@ class Ledger:
         # A computer that cannot remember reads them again.
         with contextlib.suppress(OSError):
             self._memory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor, temporary = tempfile.mkstemp(dir=self._memory.parent)
-            try:
-                with os.fdopen(descriptor, "w") as file:
-                    json.dump({str(seq): content.decode() for seq, content in sorted(lines.items())}, file)
-                Path(temporary).replace(self._memory)
-            except BaseException:
-                with contextlib.suppress(OSError):
-                    Path(temporary).unlink()
-                raise
+            known = json.dumps({str(seq): content.decode() for seq, content in sorted(lines.items())})
+            write_whole(self._memory, known.encode(), mode=0o600, durable=False)
 
 
 def _entry(seq: int, record: Record, content: bytes) -> Entry:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -16,6 +14,7 @@ from configs.calendar_file import KINDS, Kind, calendar_text, load_calendar
 from configs.errors import ConfigError
 from configs.ics import LARGEST, read_ics
 from configs.school_calendar import Period
+from configs.whole_file import write_whole
 from tasks.policy.gate import CalendarFact
 from tasks.policy.school_calendar import Protected, SchoolDays
 from tasks.verbs.context import Context
@@ -148,17 +147,7 @@ def _write(path: Path, text: str) -> None:
     """Write a file as a whole or not at all."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".", delete=False, encoding="utf-8") as file:
-            temporary = Path(file.name)
-            try:
-                file.write(text)
-                file.close()
-                temporary.chmod(0o644)
-                temporary.replace(path)
-            except BaseException:
-                with suppress(OSError):
-                    temporary.unlink()
-                raise
+        write_whole(path, text.encode())
     except OSError as error:
         raise ConfigError(
             f"{path} cannot be written: {error.strerror}", hint="Check that this account may write there."

@@ -10,11 +10,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import tempfile
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
+from configs.whole_file import write_whole
 from tasks.policy.retention import BEFORE_RESTORE
 from tasks.repository.repository import Repository
 from tasks.repository.snapshot_file import Snapshot
@@ -77,12 +77,4 @@ def _remember(path: Path | None, hosts: Mapping[str, str]) -> None:
     # Nobody needs to know that nothing can be remembered: it is found again the next time.
     with contextlib.suppress(OSError):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent)
-        try:
-            with os.fdopen(descriptor, "w") as file:
-                json.dump(hosts, file)
-            Path(temporary).replace(path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                Path(temporary).unlink()
-            raise
+        write_whole(path, json.dumps(hosts).encode(), mode=0o600, durable=False)

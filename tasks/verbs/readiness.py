@@ -7,15 +7,15 @@ is told, and keeps no room from being ready.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from configs.maintenance import MaintenancePlan
+from configs.whole_file import write_whole
 from inventory.model import Host
 from inventory.select import select
 from tasks.errors import ConfigError
@@ -181,17 +181,7 @@ def write_page(path: Path, page: Page) -> None:
     """Write a page as one HTML file, as a whole or not at all. Raises ``ConfigError``."""
     text = html_page(page.markdown, title=plain_line(page.heading), language=page.language)
     try:
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".", delete=False, encoding="utf-8") as file:
-            temporary = Path(file.name)
-            try:
-                file.write(text)
-                file.close()
-                temporary.chmod(0o644)
-                temporary.replace(path)
-            except BaseException:
-                with suppress(OSError):
-                    temporary.unlink()
-                raise
+        write_whole(path, text.encode())
     except OSError as error:
         raise ConfigError(
             f"{path} cannot be written: {error.strerror}", hint="Name a file in a folder of yours."
