@@ -19,6 +19,7 @@ from tasks.errors import Damaged, NotFound, RepositoryError, RestoreRefused
 from tasks.records.requests import REPEAT_AFTER
 from tasks.records.store import RecordStore
 from tasks.remote.filesystem import RemoteHost
+from tasks.repository.blob import BlobType
 from tasks.repository.repository import Repository
 from tasks.repository.snapshot_file import Snapshot
 from tasks.restorer.undo_document import BEFORE_RESTORE, UNDO_DOCUMENT, UndoDocument, read_undo_document
@@ -70,7 +71,7 @@ def put_before(
         try:
             put = read_saved(repository, snapshot, name, key, PUT)
             was = read_saved(repository, snapshot, name, key, BEFORE)
-        except (SettingsUnreadable, Damaged):
+        except (SettingsUnreadable, Damaged, NotFound):
             forgotten = True
             continue
         if put is None or was is None or not put.settings.identity.same_as(identity):
@@ -97,7 +98,7 @@ def unfinished_image(
 
     Only when nothing was restored on the host since, and not for long.
     """
-    images = list(_images(repository, host))
+    images = _images(repository, host)
     if not images or now - images[-1].time > REPEAT_AFTER:
         return None
     document = read_undo_document(repository, images[-1])
@@ -203,8 +204,12 @@ def _done(store: RecordStore, host: str) -> Mapping[tuple[str, str], frozenset[s
     return found
 
 
-def _images(repository: Repository, host: str) -> Iterator[Snapshot]:
-    return (one for one in repository.snapshots() if BEFORE_RESTORE in one.tags and one.hostname == host)
+def _images(repository: Repository, host: str) -> list[Snapshot]:
+    found = [one for one in repository.snapshots() if BEFORE_RESTORE in one.tags and one.hostname == host]
+    if not all(repository.has_blob(BlobType.TREE, one.tree) for one in found):
+        # Of another run, that began after this one has read the index.
+        repository.load_index()
+    return found
 
 
 def _hex(snapshot: Snapshot) -> str:

@@ -9,20 +9,20 @@ import os
 import pwd
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from configs.load import load_config
-from inventory.load import load_inventory
 from tasks.repository.blob import BlobType
 from tasks.repository.repository import Repository
 from tasks.repository.snapshot_file import Snapshot
+from tasks.repository.tree import Tree
 from tasks.restorer.walk import INTERNAL, node_at
-from tasks.verbs.context import Context
 from tasks.verbs.site_repository import open_repository
 from tests.support.gate_site import HOST, GateSite
 
@@ -80,6 +80,8 @@ class SettingsSite(GateSite):
         (self.home / "Desktop").mkdir()
         (self.home / "Desktop" / "lesson.txt").write_text("lesson\n")
         (folder / "catalog.yaml").write_text(CATALOG)
+        # Files of settings are not among the files that come back, so that settings have something to do.
+        self.config["snapshot"] = {"include": ["{desktop}"]}
         self.config["settings"] = {"catalog": "catalog.yaml"}
         self.host["homes"] = {"a.ito": str(self.home)}
         self.write()
@@ -119,9 +121,10 @@ class SettingsSite(GateSite):
 
     def wipe(self) -> None:
         """Make a new and empty home, as a new image does."""
+        # Made before the old one is gone, so that it cannot get its number.
+        new = self.new_home("new")
         shutil.rmtree(self.home)
-        self.home.mkdir()
-        self.own()
+        new.rename(self.home)
 
     def settle(self) -> None:
         """Give the person a few settings."""
@@ -160,10 +163,7 @@ class SettingsSite(GateSite):
     @contextmanager
     def repository(self) -> Iterator[tuple[Repository, list[Snapshot]]]:
         """Open the repository."""
-        context = Context(
-            load_config(self.folder / "app.yaml", {}), load_inventory(self.folder / "inventory", {}), folder=self.folder
-        )
-        with open_repository(context, "north", host=HOST, lock=False) as opened:
+        with open_repository(self.context(), "north", host=HOST, lock=False) as opened:
             yield opened.repository, opened.snapshots()
 
     def documents(self) -> list[dict[str, bytes]]:
@@ -179,6 +179,27 @@ class SettingsSite(GateSite):
                 }
                 found.append(own)
         return found
+
+    def damage(self, name: str, change: Callable[[bytes], bytes]) -> None:
+        """Save the newest snapshot once more, with another text in one of firstbell's documents."""
+        context = self.context()
+        with open_repository(context, "north", host=HOST) as opened:
+            repository, newest = opened.repository, opened.snapshots()[-1]
+            root = repository.load_tree(newest.tree)
+            own = next(node for node in root.nodes if node.name == INTERNAL.strip(b"/"))
+            assert own.subtree is not None
+            nodes = []
+            for node in repository.load_tree(own.subtree).nodes:
+                if node.name == name.encode():
+                    data = change(b"".join(repository.load_blob(BlobType.DATA, one) for one in node.content or ()))
+                    saved = repository.save_blob(BlobType.DATA, data)
+                    nodes.append(replace(node, content=(saved.id,), size=len(data)))
+                else:
+                    nodes.append(node)
+            inner = replace(own, subtree=repository.save_tree(Tree(nodes)).id)
+            tree = repository.save_tree(Tree([inner if node is own else node for node in root.nodes])).id
+            repository.flush()
+            repository.save_snapshot(replace(newest, id=None, tree=tree, time=newest.time + timedelta(seconds=1)))
 
 
 @contextmanager
