@@ -60,6 +60,8 @@ class PrefectStack:
             "DO_NOT_TRACK": "1",
             "PREFECT_LOGGING_EXTRA_LOGGERS": "tasks,inventory,configs",
             "PREFECT_CLI_PROMPT": "false",
+            # Nobody likes to wait for up to ten seconds until a run is seen.
+            "PREFECT_WORKER_QUERY_SECONDS": "1",
         }
 
     def start_server(self) -> None:
