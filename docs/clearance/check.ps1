@@ -84,6 +84,12 @@ try {
     }
     # From here on it is what firstbell wrote.
     $claims = [Text.Encoding]::UTF8.GetString((Get-Part $parts[1]))
+    # As firstbell writes it: each claim once, in this order.
+    $text = '"(?:[^"\\]|\\.)+"'
+    $time = '"[0-9]{4}(?:-[0-9]{2}){2}T[0-9]{2}(?::[0-9]{2}){2}Z"'
+    $shape = '"id":T,"host":T,"site":T,"users":\[(?:T(?:,T)*)?\],"snapshot":T,"manifest":T,"captured_at":@,"verified_at":@'
+    $shape = ($shape + ',"method":T,"skips":[0-9]+,"iat":@,"expiry":@').Replace('T', $text).Replace('@', $time)
+    if ($claims -cnotmatch ('\A\{' + $shape + '\}\z')) { throw 'its claims are not those of a clearance' }
     $for = Get-Value 'host' $claims
     if (-not [string]::Equals($for, $HostName, [StringComparison]::OrdinalIgnoreCase)) { throw "it is for $for, not for $HostName" }
     $expiry = Get-Value 'expiry' $claims
@@ -91,9 +97,14 @@ try {
     if ((Get-Time $expiry) -le $now) { throw "it was good until $expiry" }
     $issued = Get-Value 'iat' $claims
     if ((Get-Time $issued) -gt $now.AddMinutes(5)) { throw "it was issued at $issued, which is still to come: a clock is wrong" }
-    $list = [regex]::Match($claims, '"users":\[([^\]]*)\]').Groups[1].Value
+    $captured = Get-Time (Get-Value 'captured_at' $claims)
+    $verified = Get-Time (Get-Value 'verified_at' $claims)
+    if ($captured -gt $verified -or $verified -gt (Get-Time $issued).AddMinutes(5) -or (Get-Time $expiry) -le (Get-Time $issued)) {
+        throw 'its times contradict each other'
+    }
+    $list = [regex]::Match($claims, '"users":\[(.*)\],"snapshot":').Groups[1].Value
     foreach ($one in $Profiles) {
-        $quoted = ',"' + $one.Replace('\', '\\') + '",'
+        $quoted = ',"' + $one.Replace('\', '\\').Replace('"', '\"') + '",'
         if (",$list,".IndexOf($quoted, [StringComparison]::OrdinalIgnoreCase) -lt 0) { throw "$one has a profile there, and it is not saved" }
     }
     "good: $for may be wiped until $expiry"

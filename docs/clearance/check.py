@@ -56,6 +56,8 @@ def keys_of(pem):
 
 def moment(text):
     """Return an aware time."""
+    if not re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z", text):
+        raise Refused("its times are not as they should be")
     return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
 
 
@@ -82,7 +84,8 @@ def check(token, host, pem, profiles, now):
         raise Refused("its signature is wrong: somebody changed it, or it is not ours") from None
     claims = json.loads(bytes_of(parts[1]).decode(), object_pairs_hook=once)
     kinds = {name: {"users": list, "skips": int}.get(name, str) for name in CLAIMS}
-    if not isinstance(claims, dict) or {name: type(value) for name, value in claims.items()} != kinds:
+    ours = isinstance(claims, dict) and {name: type(value) for name, value in claims.items()} == kinds
+    if not ours or "" in claims.values() or not all(isinstance(name, str) for name in claims["users"]):
         raise Refused("its claims are not those of a clearance")
     if claims["host"].casefold() != host.casefold():
         raise Refused("it is for %s, not for %s" % (claims["host"], host))
@@ -90,7 +93,8 @@ def check(token, host, pem, profiles, now):
         raise Refused("it was good until " + claims["expiry"])
     if moment(claims["iat"]) > now + SKEW:
         raise Refused("it was issued at %s, which is still to come: a clock is wrong" % claims["iat"])
-    if not moment(claims["captured_at"]) <= moment(claims["verified_at"]) <= moment(claims["iat"]) + SKEW:
+    captured, verified, issued = (moment(claims[name]) for name in ("captured_at", "verified_at", "iat"))
+    if not captured <= verified <= issued + SKEW or moment(claims["expiry"]) <= issued:
         raise Refused("its times contradict each other")
     covered = {name.casefold() for name in claims["users"]}
     for profile in profiles:

@@ -20,7 +20,8 @@ shift 3
 folder=$(mktemp -d) || refuse "no temporary folder"
 trap 'rm -f "$folder"/*; rmdir "$folder"' EXIT
 
-token=$(tr -d '\r\n' <"$token_file") || refuse "the clearance cannot be read"
+# A byte that ends texts elsewhere would vanish here.
+token=$(tr -d '\r' <"$token_file" | tr '\000' '!') || refuse "the clearance cannot be read"
 [ "${#token}" -le 16384 ] || refuse "it is too long"
 case $token in
     *[!A-Za-z0-9._-]* | *.*.*.* | .* | *. | *..*) refuse "it is not a signed token" ;;
@@ -39,6 +40,11 @@ decode() { # base64url on standard input, bytes on standard output
     esac
     printf '%s' "$text" | openssl base64 -d -A
 }
+
+for one in "$header" "$claims" "$signature"; do
+    # There is one spelling of each only.
+    [ "$(printf '%s' "$one" | decode | openssl base64 -A | tr '+/' '-_' | tr -d '=')" = "$one" ] || refuse "a part of it is not base64url"
+done
 
 value() { # value NAME JSON: the text of a name that stands there exactly once
     count=$(printf '%s' "$2" | grep -o "\"$1\":" | wc -l)
@@ -87,29 +93,30 @@ printf '%s' "${token%.*}" >"$folder/signed"
 [ "$(openssl dgst -sha256 -verify "$key" -signature "$folder/signature" "$folder/signed" 2>/dev/null)" = "Verified OK" ] ||
     refuse "its signature is wrong: somebody changed it, or it is not ours"
 
-# From here on it is what firstbell wrote.
-claims=$(printf '%s' "$claims" | decode) || refuse "it cannot be read"
+# From here on it is what firstbell wrote, if it is as firstbell writes it: each claim once, in this order.
+claims=$(printf '%s' "$claims" | decode | tr '\000\n' '!!') || refuse "it cannot be read"
+text='"([^"\\]|\\.)+"' moment='"[0-9]{4}-[01][0-9]-[0-3][0-9]T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z"'
+shape="\"id\":$text,\"host\":$text,\"site\":$text,\"users\":\\[($text(,$text)*)?\\],\"snapshot\":$text,\"manifest\":$text"
+shape="$shape,\"captured_at\":$moment,\"verified_at\":$moment,\"method\":$text,\"skips\":[0-9]+,\"iat\":$moment,\"expiry\":$moment"
+printf '%s' "$claims" | grep -qE "^[{]$shape[}]\$" || refuse "its claims are not those of a clearance"
 lower() { printf '%s' "$1" | tr 'A-Z' 'a-z'; }
 for_host=$(value host "$claims") || exit 20
 [ "$(lower "$for_host")" = "$(lower "$host")" ] || refuse "it is for $for_host, not for $host"
 expiry=$(value expiry "$claims") || exit 20
 issued=$(value iat "$claims") || exit 20
-for moment in "$expiry" "$issued"; do
-    case $moment in
-        [0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]T[0-9][0-9]:[0-9][0-9]:[0-9][0-9]Z) ;;
-        *) refuse "its times are not as they should be" ;;
-    esac
-done
+captured=$(value captured_at "$claims") || exit 20
+verified=$(value verified_at "$claims") || exit 20
 # Such times sort as text. Clocks may differ by five minutes.
 now=$(date -u +%Y-%m-%dT%H:%M:%SZ)
 soon=$(date -u -d "@$(($(date +%s) + 300))" +%Y-%m-%dT%H:%M:%SZ 2>/dev/null || date -u -r "$(($(date +%s) + 300))" +%Y-%m-%dT%H:%M:%SZ) || refuse "the clock cannot be read"
 earlier() { [ "$1" != "$2" ] && [ "$(printf '%s\n%s\n' "$1" "$2" | sort | head -n 1)" = "$1" ]; }
 earlier "$now" "$expiry" || refuse "it was good until $expiry"
 earlier "$soon" "$issued" && refuse "it was issued at $issued, which is still to come: a clock is wrong"
+earlier "$issued" "$expiry" && ! earlier "$verified" "$captured" && ! earlier "$soon" "$verified" || refuse "its times contradict each other"
 
-users=$(printf '%s' "$claims" | sed -n 's/.*"users":\[\([^]]*\)\].*/\1/p')
+users=$(printf '%s' "$claims" | sed -n 's/.*"users":\[\(.*\)\],"snapshot":.*/\1/p')
 for profile in "$@"; do
-    quoted=$(printf '%s' "$profile" | sed 's/\\/\\\\/g')
+    quoted=$(printf '%s' "$profile" | sed 's/[\\"]/\\&/g')
     printf '%s' "$(lower ",$users,")" | grep -qF -- ",\"$(lower "$quoted")\"," || refuse "$profile has a profile there, and it is not saved"
 done
 printf 'good: %s may be wiped until %s\n' "$for_host" "$expiry"

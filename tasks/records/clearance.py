@@ -159,7 +159,12 @@ def _written(value: Any) -> Any:
 
 
 def _part(value: Mapping[str, Any]) -> str:
-    return _encode(json.dumps(value, separators=(",", ":"), ensure_ascii=True).encode())
+    try:
+        # Names as they are: the scripts that check it compare them with those on the disk.
+        return _encode(json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode())
+    except UnicodeEncodeError:
+        # A name with bytes that are no text.
+        return _encode(json.dumps(value, separators=(",", ":")).encode())
 
 
 def _object(part: str, what: str) -> dict[str, Any]:

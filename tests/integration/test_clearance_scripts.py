@@ -13,6 +13,7 @@ from types import ModuleType
 
 import pytest
 
+from tasks.records.clearance import sign
 from tests.support.clearances import HOST, Issuer
 from tests.support.wine import WinePrefix, windows_path
 
@@ -37,9 +38,11 @@ def tokens(issuer: Issuer, tmp_path_factory: pytest.TempPathFactory) -> dict[Pat
         [
             *((name, token, True) for name, token in issuer.good()),
             *((name, token, False) for name, token in issuer.bad()),
+            # A shell knows no calendar.
+            *((name, token, False) for name, token in issuer.strict() if name != "no such day"),
         ]
     ):
-        path = folder / f"{number:02}.jws"
+        path = folder / f"{number:03}.jws"
         path.write_text(token + "\n" * (number % 2))
         found[path] = (name, good)
     return found
@@ -112,6 +115,20 @@ def test_profiles_and_what_is_not_there(
     assert run(script, tmp_path / "token", HOST)[0] == 20
 
 
+#: Accounts as schools have them.
+NAMES = ("jörg.müller", "NORTH\\ümit", "o'neill", "x[1]", 'q"uote')
+
+
+@pytest.mark.parametrize("script", [SHELL, PYTHON], ids=["shell", "python"])
+def test_names_that_are_not_plain_letters_are_found(script: list[str], issuer: Issuer, tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text(sign(issuer.clearance(users=NAMES), issuer.key))
+    (tmp_path / "keys.pem").write_bytes(issuer.pem)
+    assert run(script, token, HOST, *NAMES) == (0, run(script, token, HOST)[1])
+    for other in ("jorg.muller", "müller", "x", "1", "quote"):
+        assert run(script, token, HOST, other)[0] == 20, other
+
+
 def powershell(windows: WinePrefix, lines: str) -> list[str]:
     return windows.powershell(f"$ErrorActionPreference = 'Continue'\n{lines}").splitlines()
 
@@ -123,7 +140,7 @@ CALLS = """    $key = [Security.Cryptography.CngKey]::Import($blob, $kind)
 
 
 def test_powershell_takes_what_is_good_and_nothing_else(
-    windows: WinePrefix, tokens: dict[Path, tuple[str, bool]], tmp_path: Path
+    windows: WinePrefix, tokens: dict[Path, tuple[str, bool]], issuer: Issuer, tmp_path: Path
 ) -> None:
     """Wine has no elliptic keys: the two calls for them go to a stand-in, all else is the script as it is."""
     text = (SCRIPTS / "check.ps1").read_text()
@@ -136,6 +153,12 @@ def test_powershell_takes_what_is_good_and_nothing_else(
     asked = [(windows_path(path), HOST, "") for path in tokens]
     for profiles in ("'A.Ito','NORTH\\m.okafor'", "'a.ito','b.new'", "'m.okafor'"):
         asked.append((windows_path(good), "LAB3-07", f"-Profiles {profiles}"))
+    names = tmp_path / "names.jws"
+    names.write_text(sign(issuer.clearance(users=NAMES), issuer.key))
+    (tmp_path / "keys.pem").write_bytes(issuer.pem)
+    # By their numbers: what goes to the console may be in another code page.
+    plain = ",".join("(" + "+".join(f"[string][char]{ord(one)}" for one in name) + ")" for name in NAMES)
+    asked.append((windows_path(names), HOST, f"-Profiles {plain}"))
     asked.append((windows_path(good), "lab3-0", ""))
     asked.append((windows_path(tmp_path / "none"), HOST, ""))
     keys = windows_path(good.parent / "keys.pem")
@@ -153,7 +176,7 @@ def test_powershell_takes_what_is_good_and_nothing_else(
     told = powershell(windows, "\n".join(lines))
     assert "mistakes: " in told
     answers = {int(line.split()[0]): line for line in told if line[:1].isdigit()}
-    expected = [*tokens.values(), ("profiles", True), ("a stranger", False), ("part of a name", False)]
+    expected = [*tokens.values(), ("profiles", True), ("a stranger", False), ("part of a name", False), ("names", True)]
     expected += [("part of the host", False), ("no file", False)]
     wrong = {
         name: answers[number]

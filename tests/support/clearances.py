@@ -145,7 +145,7 @@ class Issuer:
         yield "alg twice", self.signed(twice, value)
 
     def strict(self) -> Iterator[tuple[str, str]]:
-        """Yield more to refuse, that only our own check and the one in Python look at so closely."""
+        """Yield more to refuse: rightly signed, but not what ``sign`` writes."""
         token = sign(self.clearance(), self.key)
         header, claims, signature = token.split(".")
         value = self.clearance().to_claims()
@@ -169,6 +169,19 @@ class Issuer:
         yield "users as text", self.signed(self.header, {**value, "users": "a.ito"})
         yield "true as a number", self.signed(self.header, {**value, "skips": True})
         yield "verified before captured", sign(self.clearance(verified_at=self.now - timedelta(hours=3)), self.key)
+        yield (
+            "ends before it begins",
+            sign(self.clearance(iat=self.now + timedelta(minutes=4), expiry=self.now + timedelta(minutes=3)), self.key),
+        )
+        for name, wrong in (("id", ""), ("site", ""), ("users", [1]), ("expiry", "2099-1-1T0:0:0Z")):
+            yield f"{wrong!r} as {name}", self.signed(self.header, {**value, name: wrong})
+        text = json.dumps(value, separators=(",", ":"))
+        yield "host within another claim", self.signed(self.header, text.replace('"host"', '"site":{"host"', 1))
+        yield "host twice, once escaped", self.signed(self.header, text[:-1] + ',"ho\\u0073t":"lab3-08"}')
+        yield "text behind it", self.signed(self.header, text + "x")
+        yield "two tokens", f"{token}\n{token}"
+        yield "a line break within", f"{token[:50]}\n{token[50:]}"
+        yield "a zero byte behind it", f"{token}\0"
         yield "a list", self.signed(self.header, "[]")
         yield "no JSON", self.signed(self.header, "{")
         yield "not a number", self.signed(self.header, '{"skips":NaN}')
