@@ -2,7 +2,7 @@
 
 Over WinRM, an interruption that was recovered may lose or repeat pieces of either direction. So the stream travels as
 the lines of ``lines.py``: both sides keep what is not acknowledged, ask for what is missing, and drop what comes twice.
-``PROTOCOL.md`` has the kinds of lines; the other end is ``remote/windows/Link.cs``.
+``PROTOCOL.md`` has the kinds of lines; the other end is ``remote/windows/Link*.cs``.
 
 With a ``SpoolStore``, pieces of 64 KiB and more go through it, and only a reference through the link. When the host
 cannot reach it, everything goes inline, which is slow: ``rate`` tells how slow.
