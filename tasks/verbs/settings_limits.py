@@ -12,7 +12,9 @@ from configs.catalog_variables import fill_in
 from tasks.remote.filesystem import RemoteSettings
 from tasks.settings.values import Account
 
-_VERSION: Final = re.compile(r"\d+(?:\.\d+)+|\d+")
+#: With dots, as in "Windows 11 Pro 23H2 (10.0.22631.4317)"; else a number.
+_DOTTED: Final = re.compile(r"\d+(?:\.\d+)+")
+_NUMBER: Final = re.compile(r"\d+")
 #: What tells the version of a desktop on Linux.
 _DESKTOPS: Final[Mapping[str, tuple[str, ...]]] = {
     "gnome": ("gnome-shell", "--version"),
@@ -36,8 +38,8 @@ def desktops_of(host: RemoteSettings, account: Account, platform: str) -> str:
 
 
 def version_in(text: str) -> str:
-    """Return the first version in a text, empty when there is none."""
-    match = _VERSION.search(text)
+    """Return the version in a text, empty when there is none."""
+    match = _DOTTED.search(text) or _NUMBER.search(text)
     return match[0] if match else ""
 
 

@@ -143,3 +143,37 @@ def test_the_second_time_nothing_is_left_to_change(
         assert change.expect is None or fresh or applied.get(change.place) == change.expect
     again = replace(situation, current={**current, **written}, applied={**applied, **written})
     assert plan_settings(document, [item()], again).changes() == ()
+
+
+def steps(plan: SettingsPlan) -> dict[str, tuple[Outcome, str]]:
+    """Return item -> what becomes of it, and why."""
+    return {step.item: (step.outcome, step.reason) for step in plan.steps}
+
+
+def test_what_requires_something_that_waits_waits_with_it() -> None:
+    first, second = item("gnome-fonts"), item("gnome-theme", requires=["gnome-fonts"])
+    both = Settings(
+        "a.ito", "linux", "", items=(*settings(id_="gnome-fonts").items, *settings(id_="gnome-theme").items)
+    )
+    plan = plan_settings(both, [first, second], replace(SITUATION, running={"gnome-fonts": "close Fonts first"}))
+    assert steps(plan) == {
+        "gnome-fonts": (Outcome.CLOSE_FIRST, "close Fonts first"),
+        "gnome-theme": (Outcome.CLOSE_FIRST, "it needs 'Wallpaper' first: close Fonts first"),
+    }
+    assert plan.waits
+    assert plan.changes() == ()
+    # What stands there already needs nothing.
+    there = replace(SITUATION, current={PLACE: SAVED}, running={"gnome-fonts": "close Fonts first"})
+    assert {outcome for outcome, _ in steps(plan_settings(both, [first, second], there)).values()} == {Outcome.SAME}
+
+
+def test_a_first_sign_in_without_a_step_of_its_own_needs_somebody_signed_in() -> None:
+    known = item(restore="first-sign-in")
+    assert outcome(plan_settings(settings(), [known], replace(SITUATION, windows=True))) is Outcome.FIRST_SIGN_IN
+    plan = plan_settings(settings(), [known], SITUATION)
+    assert steps(plan)["gnome-wallpaper"] == (
+        Outcome.FIRST_SIGN_IN, "restore the settings once more when they have signed in",
+    )  # fmt: skip
+    assert outcome(plan_settings(settings(), [known], replace(SITUATION, signed_in=True))) is Outcome.SET
+    named = replace(SITUATION, replace=frozenset({"gnome-wallpaper"}))
+    assert outcome(plan_settings(settings(), [known], named)) is Outcome.SET
