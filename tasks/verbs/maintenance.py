@@ -29,7 +29,7 @@ from tasks.records.maintenance import (
 from tasks.records.maintenance_log import StepLog
 from tasks.records.store import Clock, utc_now
 from tasks.verbs.context import Context
-from tasks.verbs.maintenance_hands import Hands, Telling
+from tasks.verbs.maintenance_hands import Hands
 from tasks.verbs.maintenance_opening import (
     OpenedPlan,
     open_maintenance,
@@ -231,18 +231,13 @@ def _advance(
             facts, move = walk.look()
         standing = standing_of(name, facts, move)
         if facts.state.verified and facts.state.started is None and not facts.state.ended:
-            _tell(hands, context, walk, "before", "", report)
+            walk.tell("before")
+        if facts.state.put_off - facts.state.brought and not facts.state.told:
+            # They must sign in first, and the others have theirs.
+            walk.tell("after")
         if standing.state == "attention":
-            _tell(hands, context, walk, "attention", standing.text, report)
+            walk.tell("attention", standing.text)
         return standing
-
-
-def _tell(hands: Hands, context: Context, walk: Walk, about: Telling, text: str, report: Reporter) -> None:
-    """Tell people; what cannot be told now keeps no computer from coming back, and is tried again by the next run."""
-    try:
-        hands.tell(context, walk.plan, walk.host, about, text, walk.clock(), report)
-    except FirstbellError as error:
-        report(Warned(walk.host.name, f"nobody could be told of it: {error.message}"))
 
 
 @contextmanager

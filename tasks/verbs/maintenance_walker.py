@@ -22,7 +22,7 @@ from tasks.records.maintenance import MaintenanceRecord, Word, identity_of, open
 from tasks.records.maintenance_log import StepLog
 from tasks.records.store import Clock, RecordStore
 from tasks.verbs.context import Context
-from tasks.verbs.maintenance_hands import Hands, Issue
+from tasks.verbs.maintenance_hands import Hands, Issue, Telling
 from tasks.verbs.maintenance_plan import zone_of
 
 #: A login that was refused is not tried again sooner: each attempt brings its account nearer to being locked.
@@ -223,6 +223,13 @@ class Walker:
         wall, steady = self._begun
         if abs((self.clock() - wall).total_seconds() - (time.monotonic() - steady)) > CLOCK_TOLERANCE.total_seconds():
             raise TakenOver("the clock of this worker was moved", hint="The next run goes on.", host=self.host.name)
+
+    def tell(self, about: Telling, text: str = "") -> None:
+        """Tell people, who are told once; what cannot be told now keeps nothing, and is tried again by the next run."""
+        try:
+            self.hands.tell(self.context, self.plan, self.host, about, text, self.clock(), self.report)
+        except FirstbellError as error:
+            self.report(Warned(self.host.name, f"nobody could be told of it: {error.message}"))
 
     def milestone(self, kind: MilestoneKind, text: str, snapshot: str = "") -> None:
         """Tell whoever listens where it got."""

@@ -73,10 +73,13 @@ class Wiping(Walker):
             return self.hold(state, Kind.FAILED, f"what was saved could not be proven: {proof.problem}")
         self.step(state, Kind.VERIFIED, {"snapshot": proof.snapshot})
         self.milestone("snapshot.completed", "It is saved, and that was proven.", proof.snapshot)
+        self.tell("before")
         return True
 
     def on_refresh(self, facts: Facts, move: Move) -> bool:
         """Save it once more, right before the wipe, unless the gate holds anyway."""
+        # Where a walk died right after it was proven, nobody was told yet.
+        self.tell("before")
         reasons = self.hands.barriers(self.context, self.plan, self.host, self.clock())
         if reasons:
             self.milestone("gate.held", "It must not be wiped now.")

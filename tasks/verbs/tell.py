@@ -213,14 +213,25 @@ def _tell_after(
         return _tell_untouched(plan, host, post)
     # The one that it was wiped on: there may be newer ones, of what was there before everything was back.
     snapshot = snapshot or (state.cleared.snapshot if state.cleared is not None else "")
+    about = (plan.name, plan_digest(plan), host.name)
+    waiting = state.put_off - state.brought
+
+    def is_settled(account: str) -> bool:
+        of = (*about, "waits") if account in waiting else about
+        return post.is_settled(post.of_account(account), "after", of)
+
+    users = state.cleared.users if state.cleared is not None else ()
+    if waiting and all(is_settled(account) for account in users):
+        # Asked again every few minutes until they have signed in: the computer is not compared for nothing.
+        return ()
     told = []
     for page in saved_pages(context, host, snapshot=snapshot):
         to = post.of_account(page.name)
         back = came_back(context, host, snapshot or "latest", page.name, now)
         letter = after_page(post.templates, TeacherAfter(plan.kind, (back,)), post.reader(_named(to, page)))
         # Who had to sign in first is written to once more when the files are there.
-        about = (plan.name, plan_digest(plan), host.name, *(("waits",) if back.state == "waits" else ()))
-        told.append(post.send(to, "after", about, letter))
+        of = (*about, "waits") if back.state == "waits" else about
+        told.append(post.send(to, "after", of, letter))
     return tuple(told)
 
 

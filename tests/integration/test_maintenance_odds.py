@@ -16,7 +16,7 @@ import pytest
 from configs.maintenance import CommandAction, Window
 from tasks.actions.base import ActionOrder, ActionResult
 from tasks.backends.local import LocalBackend
-from tasks.errors import ActionFailed, ActionUnknown, AuthFailed, ConfigError, TransportError
+from tasks.errors import ActionFailed, ActionUnknown, AuthFailed, ConfigError, MailUnavailable, TransportError
 from tasks.policy.gate import Reason
 from tasks.policy.maintenance import MOST_STARTS, Agreement
 from tasks.policy.maintenance_state import Kind
@@ -92,7 +92,9 @@ def test_the_whole_way_on_paper(site: Odds) -> None:
     assert (standing.state, standing.step) == ("done", "told")
     assert {**before, "Welcome": "fresh"} == site.computer.files
     assert site.computer.accepted == site.computer.identity
-    assert ("after", "") in site.computer.told
+    # In one run, from the first snapshot to the end: what is saved is told before anything is wiped.
+    told = [kind for kind, _ in site.computer.told]
+    assert (told[0], told[-1]) == ("before", "after")
     # The snapshot is kept until somebody accepts.
     (hold,) = maintenance_holds(site.store())
     assert hold.ids == frozenset({standing.snapshot})
@@ -102,6 +104,35 @@ def test_the_whole_way_on_paper(site: Odds) -> None:
     steps = site.steps()
     assert site.step_on().state == "done"
     assert site.steps() == steps
+
+
+def test_what_is_saved_is_told_before_the_wipe_also_when_a_walk_died_in_between(site: Odds) -> None:
+    def die() -> None:
+        raise KeyboardInterrupt
+
+    told_at_start: list[list[str]] = []
+    dying = once(die, "tell")
+
+    def hook(what: str) -> None:
+        dying(what)
+        if what == "start":
+            told_at_start.append([kind for kind, _ in site.computer.told])
+
+    site.computer.hook = hook
+    with pytest.raises(KeyboardInterrupt):
+        site.step_on()
+    assert site.steps()[-1] == "verified"
+    assert site.step_on().state == "done"
+    assert [set(kinds) for kinds in told_at_start] == [{"before"}]
+
+
+def test_a_mail_server_that_is_down_keeps_no_computer(site: Odds) -> None:
+    def down(what: str) -> None:
+        if what == "tell" and not site.computer.wiped:
+            raise MailUnavailable("the mail server does not answer")
+
+    site.computer.hook = down
+    assert site.step_on().state == "done"
 
 
 # -- two at once
@@ -497,6 +528,9 @@ def test_who_has_no_profile_yet_gets_theirs_by_the_delivery(site: Odds) -> None:
     pending = PendingRestore(HOST, "a.ito", snapshot, {})
     assert site.step_on() == standing
     assert (standing.state, standing.needs) == ("waits", "a.ito signs in on this computer once")
+    # Or nobody would know that somebody has to sign in.
+    assert site.computer.told[-1] == ("after", "")
+    told = site.computer.told.count(("after", ""))
     restores = site.computer.restores
     # Delivered, and worked with since: it is not restored a second time.
     site.computer.files = {**site.computer.snapshots[snapshot], "lesson 01": "newer"}
@@ -506,6 +540,7 @@ def test_who_has_no_profile_yet_gets_theirs_by_the_delivery(site: Odds) -> None:
     assert site.computer.restores == restores
     assert site.computer.files["lesson 01"] == "newer"
     assert standing.step == "told"
+    assert site.computer.told.count(("after", "")) > told
 
 
 def test_a_restore_that_is_cut_goes_on(site: Odds) -> None:
