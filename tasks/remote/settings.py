@@ -66,10 +66,10 @@ class RemoteSettings:
                 raise HelperFailed(f"{path} is larger than a file of settings can be")
         return bytes(content)
 
-    def allow_settings(self, plan: str, home: str) -> None:
-        """Let what follows write, for the plan with this digest."""
-        roots = dump({"roots": [encode_path(home.encode("utf-8", "surrogateescape"))]}).encode("ascii")
-        self._session.request("allow-write", {"plan": plan}, roots).wait()
+    def allow_settings(self, plan: str, home: str, *folders: str) -> None:
+        """Let what follows write, for the plan with this digest: in the home, and in that person's folders elsewhere."""
+        paths = [encode_path(one.encode("utf-8", "surrogateescape")) for one in (home, *folders)]
+        self._session.request("allow-write", {"plan": plan}, dump({"roots": paths}).encode("ascii")).wait()
 
     def _ask(self, kind: str, user: str, home: str, operations: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
         answers: list[Mapping[str, Any]] = []

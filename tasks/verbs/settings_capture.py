@@ -142,6 +142,13 @@ def account_on(host: RemoteSettings, person: Person, platform: Platform) -> Acco
     return placed(account, answer)
 
 
+def folders_elsewhere(account: Account) -> tuple[str, ...]:
+    """Return the folders of this person that were moved out of the home, to another disk, say."""
+    own = (*_FOLDERS, *(name for known in _IN_HOME.values() for name in known))
+    paths = [account.variables[name] for name in own if name in account.variables]
+    return tuple(dict.fromkeys(path for path in paths if not f"{path}/".startswith(f"{account.home}/")))
+
+
 def identify(host: RemoteSettings, account: Account, facts: Facts) -> tuple[ProfileIdentity, Mapping[str, object]]:
     """Return by what this profile is told from a new one, and what else the host says of it.
 

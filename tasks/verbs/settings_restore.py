@@ -34,7 +34,7 @@ from tasks.verbs.settings_before import (
     put_document,
     unfinished_image,
 )
-from tasks.verbs.settings_capture import account_of, account_on, catalog_for, identify, placed
+from tasks.verbs.settings_capture import account_of, account_on, catalog_for, folders_elsewhere, identify, placed
 from tasks.verbs.settings_documents import Saved, read_saved, seal_key, sensitive_items, written
 from tasks.verbs.settings_limits import desktops_of, other_versions, programs_of
 
@@ -90,7 +90,7 @@ class SettingsRestore:
                 done.append(one)
                 continue
             account = account_on(host, people[one.name], catalog.platform)
-            host.allow_settings(before.id.hex() if before.id else "", account.home)
+            host.allow_settings(before.id.hex() if before.id else "", account.home, *folders_elsewhere(account))
             result = apply_changes(host, account, one.plan.changes(), collectors_for(catalog))
             secret = {step.place for step in one.plan.steps if step.item in self._sensitive and step.place is not None}
             done.append(replace(one, result=without_values(result, secret)))

@@ -16,7 +16,7 @@ from tasks.settings.values import Change, Place, Value
 from tasks.verbs.context import Context
 from tasks.verbs.people import Person
 from tasks.verbs.settings_before import BEFORE, PUT, chain
-from tasks.verbs.settings_capture import account_on, catalog_for
+from tasks.verbs.settings_capture import account_on, catalog_for, folders_elsewhere
 from tasks.verbs.settings_documents import SealKey, read_saved, seal_key, sensitive_items
 from tasks.verbs.settings_restore import without_values
 
@@ -70,6 +70,6 @@ def _undo(
     changes = [Change(place, was, put) for place, (_, was, put) in wanted]
     host = remote.settings()
     account = account_on(host, person, catalog.platform)
-    host.allow_settings(parts[0].id.hex() if parts[0].id else "", account.home)
+    host.allow_settings(parts[0].id.hex() if parts[0].id else "", account.home, *folders_elsewhere(account))
     result = without_values(apply_changes(host, account, changes, collectors_for(catalog)), secret)
     return PersonSettings(person.name, None, result, notes=tuple(dict.fromkeys(notes)))

@@ -17,12 +17,12 @@ from tasks.errors import HelperFailed
 from tasks.remote.filesystem import RemoteHost, RemoteSettings
 from tasks.settings.command import CommandCollector
 from tasks.settings.files import FilesCollector
-from tasks.settings.first_sign_in import RUN_ONCE, read_report, sign_in_values
-from tasks.settings.plan import Outcome, Step
+from tasks.settings.first_sign_in import RUN_ONCE, read_report, sign_in_values, with_sign_in_step
+from tasks.settings.plan import Outcome, SettingsPlan, Step
 from tasks.settings.registry import RegistryCollector
 from tasks.settings.registry_log import marvin32
 from tasks.settings.rehome import rehome
-from tasks.settings.values import Account, Change, Entry, Place, Value
+from tasks.settings.values import Account, Change, Collector, Entry, Place, Value
 from tests.support.windows_helper import windows_host
 from tests.support.windows_settings import account_in, add_person, allow
 from tests.support.wine import WinePrefix, run_command_line, windows_path, wine_prefix
@@ -334,7 +334,7 @@ def test_what_waits_for_the_first_sign_in_is_done_once_and_told(old: Computer, n
     allow(new.host, new.account)
     values = sign_in_values(steps, new.account)
     changes = [Change(place, value, None) for place, value in values.items()]
-    collectors = {"files": FilesCollector(ignore_case=True), "registry": RegistryCollector()}
+    collectors: dict[str, Collector] = {"files": FilesCollector(ignore_case=True), "registry": RegistryCollector()}
     for change in changes:
         (result,) = collectors[change.place.collector].apply(new.host, new.account, [change])
         assert result.ok, result
@@ -361,6 +361,11 @@ def test_what_waits_for_the_first_sign_in_is_done_once_and_told(old: Computer, n
     assert {place.name: value.data for place, value in now.items()} == {
         "1": "00000407", "2": "mine", "q": 2**63, "m": ("a", "", "b"), "e": "%x%", "n": "AQI=", "d": 2**32 - 1,
     }  # fmt: skip
+    # The next restore of settings removes the report.
+    (rest,) = with_sign_in_step(SettingsPlan(()), new.host, new.account, collectors).changes()
+    (result,) = collectors["files"].apply(new.host, new.account, [rest])
+    assert result.ok
+    assert list(folder.iterdir()) == []
     assert (new.home / "AppData/Roaming/deep/notes Ä.bin").read_bytes() == b"\0\1\xff"
     assert (new.home / "AppData/Roaming/kept.xml").read_bytes() == b"newer"
 
