@@ -77,6 +77,7 @@ def check_consistency(config: AppConfig) -> list[Problem]:
         *_site_problems(config),
         *_shared_repository_problems(config),
         *_spool_problems(config),
+        *_ledger_problems(config),
         *(Problem(f"mail.{key}", text) for key, text in config.mail.contradictions()),
     ]
 

@@ -63,6 +63,23 @@ def test_a_spool_beside_the_repository_is_one() -> None:
 
 
 @pytest.mark.parametrize(
+    ("ledger", "text"),
+    [
+        ("s3://spool/ledger/{site}", "this is where the spool lies"),
+        ("s3://spool", "this is where the spool lies"),
+        ("s3://B/x", "cannot be the name of a bucket"),
+    ],
+)
+def test_a_ledger_does_not_lie_where_old_files_are_removed(ledger: str, text: str) -> None:
+    content = {"spool": {"location": "s3://spool"}, "approval": {"ledger": ledger}}
+    with pytest.raises(ConfigError, match=r"approval\.ledger") as caught:
+        config_from(content, {}, source="app.yaml")
+    assert text in str(caught.value)
+    content["approval"]["ledger"] = "s3://district-ledger/{site}"
+    assert config_from(content, {}, source="app.yaml").approval.ledger == "s3://district-ledger/{site}"
+
+
+@pytest.mark.parametrize(
     ("one", "other", "both"),
     [
         ("s3://b/a", "s3:https://s3.example/b/a/c", True),
