@@ -6,7 +6,6 @@ plan. It names no person and no file. The server keeps events for a week: what m
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
 from prefect.events import emit_event
@@ -55,13 +54,3 @@ def emit_answer(site: str, *, plan: str = "") -> None:
         },
         payload={"site": site, "plan": plan},
     )
-
-
-def also_emitting(report: Callable[[Event], None]) -> Callable[[Event], None]:
-    """Return a reporter that also sends milestones to the server."""
-
-    def tell(event: Event) -> None:
-        report(event)
-        emit(event)
-
-    return tell

@@ -120,11 +120,5 @@ class StepLog:
         return found
 
 
-def logged_hosts(store: RecordStore, plan: str) -> tuple[str, ...]:
-    """Return the computers that have a log in a maintenance."""
-    prefix = f"{FOLDER}{STEP}/{plan}/"
-    return tuple(sorted({info.name.removeprefix(prefix).partition("/")[0] for info in store.backend.list(prefix)}))
-
-
 def _name(number: int) -> str:
     return f"{number:06d}.json"

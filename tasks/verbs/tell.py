@@ -117,23 +117,6 @@ def tell_host(
     return told
 
 
-def tell_attention(
-    context: Context,
-    plan: MaintenancePlan,
-    computers: Sequence[NeedsSomebody],
-    now: datetime,
-    report: Reporter = silent,
-) -> tuple[Told, ...]:
-    """Tell IT of several computers in one letter; the same of them for the same reasons only once."""
-    if not computers:
-        return ()
-    with open_post(context, plan.site, now=now, report=report) as post:
-        told = _tell_it(post, plan, computers, report)
-        if post.trouble is not None:
-            raise post.trouble
-    return told
-
-
 @dataclass(slots=True)
 class _Concerned:
     """Somebody whom a maintenance concerns: on which computers, and with which code, if they are asked."""
