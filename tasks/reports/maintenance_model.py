@@ -81,6 +81,19 @@ class Missing:
     examples: tuple[bytes, ...] = ()
 
 
+#: What became of settings, in the order of a page: back, back at the first sign-in, the teacher's newer one kept, waits
+#: for a program, IT has to do it, cannot come back.
+SettingState = Literal["back", "first-sign-in", "kept", "waits", "needs-it", "cannot"]
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsBack:
+    """Settings in one state, by the names that the catalog has for them."""
+
+    state: SettingState
+    names: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class CameBack:
     """What came back of one teacher's files on one computer. ``folder``: where to, when not to where they were."""
@@ -94,6 +107,7 @@ class CameBack:
     home: bytes = b""
     folder: bytes = b""
     missing: tuple[Missing, ...] = ()
+    settings: tuple[SettingsBack, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

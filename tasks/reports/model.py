@@ -87,6 +87,23 @@ class FolderSaved:
     bytes: int
 
 
+#: What becomes of a setting: the restore classes of the catalog, and what could not be saved.
+SettingFate = Literal["by-itself", "first-sign-in", "needs-it", "cannot", "not-saved"]
+SETTING_FATES: Final[tuple[SettingFate, ...]] = ("cannot", "not-saved", "needs-it", "first-sign-in", "by-itself")
+
+
+@dataclass(frozen=True, slots=True)
+class SettingTold:
+    """One setting that somebody has, as the catalog calls it; the texts are the catalog's, for teachers."""
+
+    name: str
+    fate: SettingFate
+    #: Why IT is needed or it cannot come back; what the teacher can do before; what of it does not come back.
+    because: str = ""
+    do_first: str = ""
+    limits: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class TeacherPage:
     """What one teacher should know of one snapshot."""
@@ -102,6 +119,8 @@ class TeacherPage:
     bytes: int = 0
     folders: tuple[FolderSaved, ...] = ()
     skips: tuple[SkipGroup, ...] = ()
+    #: What becomes of the settings that they have; empty where none are saved.
+    settings: tuple[SettingTold, ...] = ()
     #: Why there is no snapshot, when the state is ``failed``.
     problem: str = ""
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from tasks.reports.announcement import head
 from tasks.reports.maintenance_model import CameBack, Reader, TeacherAfter, TeacherBefore
-from tasks.reports.model import SkipGroup, TeacherPage
+from tasks.reports.model import SETTING_FATES, SkipGroup, TeacherPage
 from tasks.reports.templates import Page, Templates, path_under
 
 #: So many files of one kind are named: the page shall fit on one sheet.
@@ -27,6 +27,7 @@ def before_page(templates: Templates, before: TeacherBefore, reader: Reader) -> 
         "failed": sum(page.state == "failed" for page in pages),
         "partly": any(page.state == "partial" for page in pages),
         "open": sum(group.count for page in pages for group in page.open_skips),
+        "do_first": any(one.do_first for page in pages for one in page.settings if one.fate == "cannot"),
     }
     return templates.render("teacher_before", reader.language, reader.zone, values)
 
@@ -65,6 +66,11 @@ def _saved(page: TeacherPage) -> dict[str, Any]:
         "open": [_group(group, page.home) for group in page.open_skips],
         "left_out": [_group(group, page.home) for group in left_out],
         "left_out_by_reason": [_group(group, page.home) for group in _by_reason(left_out)],
+        "settings": [
+            {"fate": fate, "items": own}
+            for fate in SETTING_FATES
+            if (own := [one for one in page.settings if one.fate == fate])
+        ],
     }
 
 
@@ -109,4 +115,5 @@ def _came_back(one: CameBack) -> dict[str, Any]:
             }
             for group in one.missing
         ],
+        "settings": [{"state": each.state, "names": each.names} for each in one.settings],
     }

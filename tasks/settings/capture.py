@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 from configs.catalog import Catalog, CatalogItem
 from configs.catalog_patterns import matches_any
 from tasks.settings.document import Item, ProfileIdentity, Settings
 from tasks.settings.values import Account, Collector, Entry, SettingsHost
+
+
+#: What the open document says of an item that is in the sealed one.
+KEPT_SEALED: Final = "it is kept sealed, apart"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,4 +97,4 @@ def _left_out(item: CatalogItem) -> Item:
 
 def _sealed(item: Item) -> Item:
     """Return a sensitive item as it stands in the open document: that it is there, and nothing of what it is."""
-    return replace(item, entries=(), state="left-out", reason="it is kept sealed, apart") if item.entries else item
+    return replace(item, entries=(), state="left-out", reason=KEPT_SEALED) if item.entries else item

@@ -6,6 +6,7 @@ time, also by a worker that was not there.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from inventory.model import Host
@@ -23,6 +24,7 @@ from tasks.verbs.context import Context
 from tasks.verbs.newest import newest_snapshot
 from tasks.verbs.orders import RestoreOrder, saved_host
 from tasks.verbs.restore import restore_host
+from tasks.verbs.settings_told import settings_back, told_settings
 from tasks.verbs.site_repository import OpenRepository, open_repository
 from tasks.verbs.snapshot import PersonResult, PersonTally, capture_rules
 
@@ -64,8 +66,12 @@ def _pages(context: Context, host: Host, opened: OpenRepository, snapshot: Snaps
         if entry.status != "saved" and (entry.type != PART or entry.reason):
             skips.append(Skipped(entry.path, entry.reason, entry.rule))  # type: ignore[arg-type]
     tally.take_skips(tuple(skips))
+    told = {one.name: told_settings(context, opened.repository, snapshot, saved.platform, one) for one in saved.people}
     unexplained = _is_partial(snapshot) and not any(not group.acknowledged for group in group_skips(skips, why, keep=0))
-    return tuple(_page(host, one, why, snapshot.time, unexplained=unexplained) for one in tally.people)
+    return tuple(
+        replace(_page(host, one, why, snapshot.time, unexplained=unexplained), settings=told.get(one.person.name, ()))
+        for one in tally.people
+    )
 
 
 def _is_partial(snapshot: Snapshot) -> bool:
@@ -103,7 +109,8 @@ def came_back(context: Context, host: Host, snapshot: str, account: str, now: da
         return CameBack(host.name, "waits", plan.snapshot.time if plan is not None else None)
     if plan is None:
         return CameBack(host.name, "not", None)
-    return _compared(host, plan, _home(context, host, plan, account))
+    back = _compared(host, plan, _home(context, host, plan, account))
+    return replace(back, settings=settings_back(outcome.settings))
 
 
 def _home(context: Context, host: Host, plan: RestorePlan, account: str) -> bytes:

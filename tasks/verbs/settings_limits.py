@@ -12,7 +12,8 @@ from configs.catalog_variables import fill_in
 from tasks.remote.filesystem import RemoteSettings
 from tasks.settings.values import Account
 
-#: With dots, as in "Windows 11 Pro 23H2 (10.0.22631.4317)"; else a number.
+#: As the Windows helper tells it: "Windows 11 Pro 23H2 (build 22631.4317)", of which Windows itself says 10.0.22631.
+_BUILD: Final = re.compile(r"\(build (\d+(?:\.\d+)?)\)")
 _DOTTED: Final = re.compile(r"\d+(?:\.\d+)+")
 _NUMBER: Final = re.compile(r"\d+")
 #: What tells the version of a desktop on Linux.
@@ -39,6 +40,8 @@ def desktops_of(host: RemoteSettings, account: Account, platform: str) -> str:
 
 def version_in(text: str) -> str:
     """Return the version in a text, empty when there is none."""
+    if (build := _BUILD.search(text)) is not None:
+        return f"10.0.{build[1]}"
     match = _DOTTED.search(text) or _NUMBER.search(text)
     return match[0] if match else ""
 

@@ -23,10 +23,11 @@ from tasks.reports.maintenance_model import (
     Reader,
     ReadinessPage,
     Room,
+    SettingsBack,
     TeacherAfter,
     TeacherBefore,
 )
-from tasks.reports.model import FolderSaved, SkipGroup, TeacherPage
+from tasks.reports.model import FolderSaved, SettingTold, SkipGroup, TeacherPage
 from tasks.reports.school_pages import attention_page, ledger_page, overdue_page, overdue_teacher_page, readiness_page
 from tasks.reports.teacher_page import after_page, before_page, untouched_page
 from tasks.reports.templates import Page, Templates
@@ -78,6 +79,21 @@ SAVED = TeacherPage(
     ),
 )
 WELL = replace(SAVED, state="complete-with-acknowledged-skips", skips=SAVED.skips[2:])
+WITH_SETTINGS = replace(
+    WELL,
+    settings=(
+        SettingTold("Desktop wallpaper", "by-itself"),
+        SettingTold("Signatures in Outlook", "by-itself", limits="Outlook asks once."),
+        SettingTold("Taskbar", "first-sign-in"),
+        SettingTold("Printers of the computer", "needs-it", because="Only an administrator may add them."),
+        SettingTold(
+            "Passwords in <b>Chrome</b>",
+            "cannot",
+            because="Windows locks them to this installation.",
+            do_first="Turn on sync in Chrome (the round picture at the top right).",
+        ),
+    ),
+)
 BACK = CameBack("lab3-07", "back", at(6, 15, 12), restored=1204, size=3_300_000_000, home=HOME)
 PARTLY_BACK = replace(
     BACK,
@@ -86,6 +102,17 @@ PARTLY_BACK = replace(
     missing=(
         Missing("failed", 2, (HOME + b"/Documents/Class 4b/marks.xlsx", HOME + b"/Desktop/[x](javascript:alert(1))")),
         Missing("kept-newer", 4, (HOME + b"/Desktop/plan.odt",)),
+    ),
+)
+SETTINGS_BACK = replace(
+    BACK,
+    settings=(
+        SettingsBack("back", ("Desktop wallpaper", "Signatures in Outlook")),
+        SettingsBack("kept", ("Mouse",)),
+        SettingsBack("first-sign-in", ("Taskbar",)),
+        SettingsBack("waits", ("SMART Notebook",)),
+        SettingsBack("needs-it", ("Printers of the computer",)),
+        SettingsBack("cannot", ("Passwords in <b>Chrome</b>",)),
     ),
 )
 WAITS = CameBack("lab3-08", "waits", None)
@@ -142,6 +169,8 @@ def sample_pages(language: str, templates: Templates | None = None) -> dict[str,
         "announcement_without_answer": announcement_page(templates, nobody_asked, who),
         "before": before_page(templates, TeacherBefore("reimage", (SAVED,), at(6, 15)), who),
         "before_all_well": before_page(templates, TeacherBefore("reimage", (WELL,), at(6, 15)), who),
+        "before_settings": before_page(templates, TeacherBefore("reimage", (WITH_SETTINGS,), at(6, 15)), who),
+        "after_settings": after_page(templates, TeacherAfter("reimage", (SETTINGS_BACK,)), who),
         "after": after_page(templates, TeacherAfter("reimage", (BACK,)), who),
         "after_partly": after_page(
             templates, TeacherAfter("reimage", (PARTLY_BACK, CameBack("lab3-08", "waits", None))), who

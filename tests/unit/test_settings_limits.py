@@ -42,9 +42,9 @@ def test_the_release_of_the_desktop_counts_on_linux(then: str, now: str, *, fits
 @pytest.mark.parametrize(
     ("versions", "then", "now", "told"),
     [
-        ({"same": "os-build"}, "Windows 11 10.0.22631", "Windows 11 10.0.22631.9", ""),
-        ({"same": "os-build"}, "Microsoft Windows 10.0.22631", "10.0.26100", "captured on version 10.0.22631"),
-        ({"os_min": "10.0.22000"}, "", "Microsoft Windows 10.0.19045", "for versions of the system from 10.0.22000"),
+        ({"same": "os-build"}, "Windows 11 Pro 23H2 (build 22631.4317)", "Windows 11 Pro 23H2 (build 22631.9)", ""),
+        ({"same": "os-build"}, "Windows 11 Pro (build 22631)", "Windows 11 Pro (build 26100)", "captured on version 10.0.22631"),
+        ({"os_min": "10.0.22000"}, "", "Windows 10 Pro 22H2 (build 19045.3803)", "for versions of the system from 10.0.22000"),
         # Versions of programs are not captured: kept and told, not tried.
         ({"same": "app-major"}, "10.0.22631", "10.0.22631", "version unknown of the program"),
     ],
@@ -57,5 +57,5 @@ def test_limits_of_windows(versions: dict[str, str], then: str, now: str, told: 
 
 
 def test_the_first_version_in_a_text() -> None:
-    texts = ("GNOME Shell 46.2", "plasmashell 5.27.5", "macOS 15", "Windows 11 Pro 23H2 (10.0.22631.4317)", "none")
+    texts = ("GNOME Shell 46.2", "plasmashell 5.27.5", "macOS 15", "Windows 11 Pro 23H2 (build 22631.4317)", "none")
     assert [version_in(text) for text in texts] == ["46.2", "5.27.5", "15", "10.0.22631.4317", ""]
