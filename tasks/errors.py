@@ -20,10 +20,12 @@
     │   ├── NoRepository                 exit 10
     │   ├── Locked                       exit 11, transient
     │   ├── WrongPassword                exit 12
-    │   └── Damaged
+    │   ├── Damaged
+    │   └── SettingsUnreadable           settings/document.py: a document that is damaged or newer
     ├── ActionFailed                     what was to wipe a computer did not begin
     │   └── ActionUnknown                it may have begun: look at the computer
     ├── RestoreRefused                   a plan that may not be applied
+    ├── NobodyThere                      none of the people to be saved has files there
     ├── AnswerRefused                    a code, or what was decided with it, does not count
     ├── GateHold                         exit 20: the computer may not be wiped
     ├── ClearanceInvalid                 exit 20: not a clearance for this computer now
@@ -42,6 +44,8 @@ from typing import ClassVar
 from configs.errors import ConfigError, FirstbellError, InventoryError
 
 __all__ = [
+    "ActionFailed",
+    "ActionUnknown",
     "AnswerRefused",
     "AuthFailed",
     "BackendError",
@@ -59,6 +63,7 @@ __all__ = [
     "MailUnavailable",
     "MailUncertain",
     "NoRepository",
+    "NobodyThere",
     "NotFound",
     "ProtocolError",
     "RecipientRefused",
