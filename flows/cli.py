@@ -32,6 +32,7 @@ from flows.commands import (
     people,
     restore,
     school_calendar,
+    settings,
     snapshot,
 )
 
@@ -67,6 +68,7 @@ def build_parser() -> argparse.ArgumentParser:
         browse,
         restore,
         pending,
+        settings,
         gate,
         clearance,
         school_calendar,

@@ -56,19 +56,18 @@ def told_settings(
 
 
 def _told(catalog: Catalog, saved: dict[str, Item]) -> tuple[SettingTold, ...]:
-    return tuple(
-        _one(known, item) for known in catalog if (item := saved.get(known.id)) is not None and _is_there(item)
-    )
+    pairs = ((known, saved.get(known.id)) for known in catalog)
+    found = (fate_of(known, item) for known, item in pairs if item is not None)
+    return tuple(one for one in found if one is not None)
 
 
-def _is_there(item: Item) -> bool:
-    return item.state in ("captured", "failed", "not-allowed") or item.reason == KEPT_SEALED
-
-
-def _one(known: CatalogItem, item: Item) -> SettingTold:
+def fate_of(known: CatalogItem, item: Item) -> SettingTold | None:
+    """Return what becomes of an item of somebody, None when they have nothing of it."""
     if item.state in ("failed", "not-allowed"):
         return SettingTold(known.name, "not-saved")
-    return SettingTold(known.name, known.restore, known.because or "", known.do_first or "", known.limits or "")
+    if item.state == "captured" or item.reason == KEPT_SEALED:
+        return SettingTold(known.name, known.restore, known.because or "", known.do_first or "", known.limits or "")
+    return None
 
 
 def settings_back(people: Sequence[PersonSettings]) -> tuple[SettingsBack, ...]:

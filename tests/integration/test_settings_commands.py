@@ -10,12 +10,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from tasks.verbs.connection import connect
 from tasks.verbs.people import covered_people
+from tasks.verbs.saved_pages import came_back, saved_pages
 from tasks.verbs.settings_capture import capture_documents
 from tests.support.gate_site import HOST
 from tests.support.helper_host import can_be_nobody, helper_host
@@ -331,3 +333,43 @@ def test_a_login_that_may_not_act_as_the_person_is_told(site: SettingsSite) -> N
     assert notes == [
         "the settings of a.ito are not saved: the helper refused a request: this account may not act as a.ito (denied)"
     ]
+
+
+def test_what_it_should_know_before_a_new_image(site: SettingsSite) -> None:
+    site.config["settings"] |= {"on_request": ["north-keys"], "sealed_key": "env:FIRSTBELL_SETTINGS_KEY"}
+    site.write()
+    site.put(".config/register.secret", SECRET)
+    site.put(".config/register.pem", "certificate")
+    site.last("snapshot", HOST, expect=0)
+    page = site.folder / "page.html"
+    code, out, _ = site.say("settings", HOST, "--html", str(page))
+    assert code == 0
+    assert "Certificate of the register  (north-certificate, 1 value)" in out
+    found = site.last("settings", HOST, expect=0)
+    items = {one["item"]: one for one in found["people"][0]["items"]}
+    assert items["north-certificate"]["fate"] == "cannot"
+    assert items["north-certificate"]["do_first"] == "Ask the office for a new certificate."
+    assert items["north-keys"]["fate"] == "by-itself"
+    assert "linux-firefox" not in items
+    text = page.read_text()
+    assert "Ask the office for a new certificate." in text
+    assert SECRET not in text + out + str(found)
+
+    # The teacher's own page tells the same, in plain words.
+    pages = saved_pages(site.context(), site.context().host(HOST))
+    told = {one.name: one.fate for one in pages[0].settings}
+    assert (told["Certificate of the register"], told["Printer of the room"]) == ("cannot", "by-itself")
+    assert "Keys of the register" in told
+
+
+def test_what_came_back_is_told(wiped: SettingsSite) -> None:
+    context = wiped.context()
+    wiped.restore()
+    wiped.put(".printer", "mine")
+    with wiped.repository() as (_, snapshots):
+        first = snapshots[0].id
+    assert first is not None
+    back = came_back(context, context.host(HOST), first.hex(), "a.ito", datetime.now(UTC))
+    told = {one.state: one.names for one in back.settings}
+    assert told["back"] == ("Desktop wallpaper", "Timetable")
+    assert told["kept"] == ("Printer of the room",)
