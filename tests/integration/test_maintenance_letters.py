@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import yaml
 from tasks.verbs.maintenance_wiring import real_hands
 from tests.support.mail_server import PASSWORD, MailServer
 from tests.support.maintenance_site import MaintenanceSite
-from tests.support.plan_site import ZONE
+from tests.support.plan_site import clock_of
 
 ITO = "a.ito@north.example"
 
@@ -32,9 +31,8 @@ def test_a_teacher_hears_before_and_after_and_the_room_is_ready_again(
         site.write_all()
         (site.folder / "inventory" / "groups.yaml").write_text(yaml.safe_dump({"lab-3": {"kind": "room"}}))
         site.init("secret enough")
-        start = datetime.now(ZONE) + timedelta(hours=2)
-        end = f"{start + timedelta(hours=10):%Y-%m-%d %H:%M}"
-        site.write_maintenance(window={"start": f"{start:%Y-%m-%d %H:%M}", "end": end}, deadline=end)
+        end = clock_of(12)
+        site.write_maintenance(window={"start": clock_of(2), "end": end}, deadline=end)
         site.open()
         real = real_hands()
         hands = site.hands(announce=real.announce, tell=real.tell)

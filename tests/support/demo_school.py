@@ -23,7 +23,8 @@ from tests.support.demo import Demo, main
 from tests.support.loopback_site import LoopbackSite
 from tests.support.sshd import find_sshd
 from tests.support.teacher_home import Entry, differences, fingerprint
-from tests.support.three_rooms import IT, NAMES, PLAN, TEACHERS, ZONE, ThreeRooms
+from tests.support.plan_site import ZONE
+from tests.support.three_rooms import IT, NAMES, PLAN, TEACHERS, ThreeRooms
 
 #: Codes of people: docs/people.md.
 _CODE: Final = re.compile(r"\b[0-9A-HJKMNP-TV-Z]{5}(?:-[0-9A-HJKMNP-TV-Z]{5}){3}\b")

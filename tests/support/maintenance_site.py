@@ -19,7 +19,7 @@ from tasks.verbs.maintenance import HostStanding, advance_plan, open_maintenance
 from tasks.verbs.maintenance_hands import Hands
 from tasks.verbs.maintenance_plan import plan_of
 from tasks.verbs.maintenance_wiring import real_hands
-from tests.support.plan_site import ZONE, PlanSite
+from tests.support.plan_site import PlanSite, clock_of
 
 PLAN: Final = "lab3"
 
@@ -77,12 +77,11 @@ class MaintenanceSite(PlanSite):
 
     def write_maintenance(self, **changes: Any) -> dict[str, Any]:
         """Write a plan whose window is open now."""
-        now = datetime.now(UTC).astimezone(ZONE)
-        end = f"{now + timedelta(hours=10):%Y-%m-%d %H:%M}"
+        end = clock_of(10)
         home = str(self.folder / "computers" / "{host}" / "home")
         argv = [sys.executable, str(self.folder / "imager.py"), str(self.folder), "{host}", home, "{clearance_file}"]
         values = {
-            "window": {"start": f"{now - timedelta(hours=1):%Y-%m-%d %H:%M}", "end": end},
+            "window": {"start": clock_of(-1), "end": end},
             "deadline": end,
             "action": {"kind": "command", "argv": argv, "timeout_minutes": 2},
             "approvals": {"by": "none"},

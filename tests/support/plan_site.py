@@ -39,13 +39,13 @@ class PlanSite(GateSite):
 
     def write_plan(self, name: str = "lab3", **changes: Any) -> dict[str, Any]:
         """Write a plan that begins in an hour and lasts ten, unless ``changes`` say so, and return it."""
-        start = datetime.now(UTC).astimezone(ZONE) + timedelta(hours=1)
+        start, end = clock_of(1), clock_of(11)
         content = {
             "name": name,
             "kind": "reimage",
             "site": "north",
             "hosts": {"groups": ["lab-3"]},
-            "window": {"start": f"{start:%Y-%m-%d %H:%M}", "end": f"{start + timedelta(hours=10):%Y-%m-%d %H:%M}"},
+            "window": {"start": start, "end": end},
             "action": {"kind": "manual"},
             "action_minutes": 30,
             **changes,
@@ -57,6 +57,13 @@ class PlanSite(GateSite):
 
     def write_open_plan(self, name: str = "lab3", **changes: Any) -> dict[str, Any]:
         """Write a plan whose window is open, and to which people can agree still."""
-        now = datetime.now(UTC).astimezone(ZONE)
-        start, end, deadline = (f"{now + timedelta(hours=hours):%Y-%m-%d %H:%M}" for hours in (-1, 10, 1))
-        return self.write_plan(name, window={"start": start, "end": end}, deadline=deadline, **changes)
+        window = {"start": clock_of(-1), "end": clock_of(10)}
+        return self.write_plan(name, window=window, deadline=clock_of(1), **changes)
+
+
+def clock_of(hours: float) -> str:
+    """Return what the clock of the school shows in some hours, as a plan has it.
+
+    Added to that clock instead, they could end in the hour that is skipped in spring.
+    """
+    return f"{(datetime.now(UTC) + timedelta(hours=hours)).astimezone(ZONE):%Y-%m-%d %H:%M}"

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import json
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 from tasks.verbs.clearance import new_key
 from tasks.verbs.codes import new_code_key
@@ -18,10 +17,10 @@ from tests.support import imager
 from tests.support.classroom import Classroom
 from tests.support.loopback_site import LoopbackSite
 from tests.support.mail_server import PASSWORD, MailServer
+from tests.support.plan_site import ZONE, clock_of
 from tests.support.teacher_home import make_home
 
 PLAN: Final = "new-system"
-ZONE: Final = ZoneInfo("Europe/Berlin")
 #: Computers with their teachers' accounts, and how many files the teacher has, and MiB of video.
 TEACHERS: Final = {"room12-1": "a.ito", "room14-1": "m.okafor", "room16-1": "n.lind"}
 _SIZES: Final = {"room12-1": (400, 24), "room14-1": (150, 6), "room16-1": (150, 6)}
@@ -120,8 +119,7 @@ class ThreeRooms(LoopbackSite):
         return {"terms": [term], "quiet_hours": []}
 
     def _plan(self) -> dict[str, Any]:
-        now = datetime.now(UTC).astimezone(ZONE)
-        start, end, deadline = (f"{now + timedelta(hours=hours):%Y-%m-%d %H:%M}" for hours in (-1, 8, 1))
+        start, end, deadline = (clock_of(hours) for hours in (-1, 8, 1))
         argv = [sys.executable, imager.__file__, str(self.classroom.folder / "{host}")]
         argv += ["--clearance", "{clearance_file}", "--key", str(self.clearance_key.public), "--notes"]
         return {
