@@ -21,9 +21,9 @@ from tests.support import classroom
 from tests.support.classroom import erase, wait_for_key
 from tests.support.demo import Demo, main
 from tests.support.loopback_site import LoopbackSite
+from tests.support.plan_site import ZONE
 from tests.support.sshd import find_sshd
 from tests.support.teacher_home import Entry, differences, fingerprint
-from tests.support.plan_site import ZONE
 from tests.support.three_rooms import IT, NAMES, PLAN, TEACHERS, ThreeRooms
 
 #: Codes of people: docs/people.md.
