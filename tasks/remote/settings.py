@@ -67,7 +67,7 @@ class RemoteSettings:
         return bytes(content)
 
     def allow_settings(self, plan: str, home: str, *folders: str) -> None:
-        """Let what follows write, for the plan with this digest: in the home, and in that person's folders elsewhere."""
+        """Let what follows write, for the plan with this digest: in the home and in that person's folders elsewhere."""
         paths = [encode_path(one.encode("utf-8", "surrogateescape")) for one in (home, *folders)]
         self._session.request("allow-write", {"plan": plan}, dump({"roots": paths}).encode("ascii")).wait()
 

@@ -119,8 +119,13 @@ class RegistryCollector:
         for operation, number in zip(asked, numbers, strict=True):
             answer = ask.answers[number]
             if answer.get("ok"):
-                values = answer["values"]
-                results.append([(str(k), str(n), int(kind), base64.b64decode(data)) for k, n, kind, data in values])
+                results.append(
+                    [
+                        (str(key), str(name), int(kind), base64.b64decode(data))
+                        for key, values in answer["values"]
+                        for name, kind, data in values
+                    ]
+                )
             elif answer.get("reason") == _SIGNED_OUT:
                 results.append(self._offline(host, account, operation))
             else:

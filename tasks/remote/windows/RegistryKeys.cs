@@ -11,8 +11,7 @@ namespace Firstbell
     public sealed class RegistryKeys : IDisposable
     {
         // Of one answer, in bytes; it must fit into a frame.
-        const int MostData = 384 * 1024;
-        const int MostValues = 20000;
+        const int MostData = 512 * 1024;
         const int Deepest = 64;
 
         readonly Person person;
@@ -44,7 +43,7 @@ namespace Firstbell
             }
         }
 
-        // {"key", "names": [exact] or null, "values": [with *] or null, "subtree"} -> {"values": [[key, name, kind, data]]}
+        // {"key", "names": [exact] or null, "values": [with *] or null, "subtree"} -> {"values": [[key, [[name, kind, data]]]]}
         public Dictionary<string, object> Read(Dictionary<string, object> op)
         {
             string path = Text(op, "key");
@@ -84,18 +83,24 @@ namespace Firstbell
                     }
                 }
             }
+            List<object> told = new List<object>();
             foreach (RegistryValue value in values)
             {
                 if (value.Data == null || (wanted != null && !wanted.IsMatch(value.Name)))
                 {
                     continue;
                 }
-                size += value.Data.Length + 2 * path.Length + 64;
-                if (size > MostData || found.Count >= MostValues)
-                {
-                    throw new Refused("too-large", "there is more below " + path + " than settings can be");
-                }
-                found.Add(new object[] { path, value.Name, value.Kind, Convert.ToBase64String(value.Data) });
+                size += value.Data.Length + 2 * value.Name.Length + 32;
+                told.Add(new object[] { value.Name, value.Kind, Convert.ToBase64String(value.Data) });
+            }
+            if (told.Count > 0)
+            {
+                size += 2 * path.Length + 32;
+                found.Add(new object[] { path, told });
+            }
+            if (size > MostData)
+            {
+                throw new Refused("too-large", "there is more below " + path + " than settings can be");
             }
             if (depth >= Deepest)
             {
