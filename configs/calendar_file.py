@@ -11,13 +11,14 @@ from pydantic import ValidationError
 from configs.errors import ConfigError
 from configs.problems import Problem, problems_of, render
 from configs.school_calendar import Period, SchoolCalendar
-from configs.yaml_file import read_yaml
+from configs.yaml_file import read_mapping
 
 #: What imported days can be.
 Kind = Literal["terms", "holidays", "closed", "extra_class_days", "exams", "events"]
 KINDS: Final[tuple[Kind, ...]] = ("terms", "holidays", "closed", "extra_class_days", "exams", "events")
 #: What an imported file may hold: its days and where they are from, no rules.
 _PARTS: Final = frozenset({"title", *KINDS})
+_HINT: Final = "Correct the file; configs/calendars/example.yaml shows every key."
 
 
 def load_calendar(path: Path, *, imported: bool = False) -> SchoolCalendar:
@@ -27,29 +28,25 @@ def load_calendar(path: Path, *, imported: bool = False) -> SchoolCalendar:
         ConfigError: it cannot be read, or something in it is wrong; every problem stands in the message.
     """
     try:
-        document = read_yaml(path)
-    except OSError as error:
-        raise ConfigError(
-            f"the calendar {path} cannot be read: {error.strerror}", hint="Check that this account may read it."
-        ) from None
-    problems = list(document.problems)
-    content = document.content if document.content is not None else {}
-    if not problems and not isinstance(content, dict):
-        problems = [Problem("", "here belong lines 'terms:' with indented lines below")]
-    if not problems and imported:
-        problems = [
-            Problem(key, "an imported calendar has days only; this belongs into the school's own file")
-            for key in content
-            if key not in _PARTS
-        ]
+        document = read_mapping(path, what="the calendar", begins="'terms:' with indented lines below", hint=_HINT)
+    except FileNotFoundError:
+        raise ConfigError(f"there is no calendar {path}", hint="Check that this account may read it.") from None
+    problems = [
+        Problem(
+            key, "an imported calendar has days only; this belongs into the school's own file", document.line((key,))
+        )
+        for key in document.content
+        if imported and key not in _PARTS
+    ]
     if not problems:
         try:
-            return SchoolCalendar.model_validate(content)
+            return SchoolCalendar.model_validate(document.content)
         except ValidationError as error:
-            problems = [Problem(".".join(where), text) for where, text in problems_of(error, SchoolCalendar)]
-    raise ConfigError(
-        render(str(path), problems), hint="Correct the file; configs/calendars/example.yaml shows every key."
-    )
+            problems = [
+                Problem(".".join(where), text, document.line(where))
+                for where, text in problems_of(error, SchoolCalendar)
+            ]
+    raise ConfigError(render(str(path), problems), hint=_HINT)
 
 
 def calendar_text(title: str, kind: Kind, periods: Iterable[Period]) -> str:

@@ -13,7 +13,7 @@ from configs.errors import ConfigError
 from configs.maintenance import MaintenancePlan
 from configs.problems import Problem, did_you_mean, problems_of, render
 from configs.values import NAME_PATTERN
-from configs.yaml_file import read_yaml
+from configs.yaml_file import read_mapping
 
 _SUFFIX: Final = ".yaml"
 _HINT: Final = "Correct the file; configs/maintenance/example.yaml shows every key."
@@ -27,20 +27,10 @@ def load_plan(path: Path) -> MaintenancePlan:
             stands in the message.
     """
     try:
-        document = read_yaml(path)
+        document = read_mapping(path, what="the maintenance plan", begins="'name:', 'site:' and so on", hint=_HINT)
     except FileNotFoundError:
         raise _missing(path) from None
-    except OSError as error:
-        raise ConfigError(
-            f"the maintenance plan {path} cannot be read: {error.strerror}", hint="Check that this account may read it."
-        ) from None
-    problems = list(document.problems)
-    content = document.content if document.content is not None else {}
-    if not problems and not isinstance(content, dict):
-        problems = [Problem("", "here belong lines 'name:', 'site:' and so on")]
-    if problems:
-        raise ConfigError(render(str(path), problems), hint=_HINT)
-    plan = plan_from(content, source=str(path), hint=_HINT)
+    plan = plan_from(document.content, source=str(path), hint=_HINT)
     if plan.name != path.stem:
         text = f"the plan calls itself '{plan.name}' and its file '{path.name}'; both must be the same"
         raise ConfigError(render(str(path), [Problem("name", text)]), hint=_HINT)

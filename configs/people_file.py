@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import Final
 
 from pydantic import ValidationError
 
 from configs.errors import ConfigError
 from configs.people import PeopleFile, Person
 from configs.problems import Problem, did_you_mean, problems_of, render
-from configs.yaml_file import read_yaml
+from configs.yaml_file import read_mapping
+
+_HINT: Final = "Correct the file; configs/people.example.yaml shows every key."
 
 
 def load_people(path: Path, *, sites: Collection[str] = ()) -> PeopleFile:
@@ -22,31 +25,22 @@ def load_people(path: Path, *, sites: Collection[str] = ()) -> PeopleFile:
         ConfigError: it cannot be read, or something in it is wrong; every problem stands in the message.
     """
     try:
-        document = read_yaml(path)
+        document = read_mapping(
+            path, what="the file of people", begins="'people:' with indented lines below", hint=_HINT
+        )
     except FileNotFoundError:
         return PeopleFile()
-    except OSError as error:
-        raise ConfigError(
-            f"the file of people {path} cannot be read: {error.strerror}", hint="Check that this account may read it."
-        ) from None
-    problems = list(document.problems)
-    content = document.content if document.content is not None else {}
-    if not problems and not isinstance(content, dict):
-        problems = [Problem("", "here belong lines 'people:' with indented lines below")]
-    if not problems:
-        try:
-            found = PeopleFile.model_validate(content)
-        except ValidationError as error:
-            problems = [
-                Problem(".".join(where), text, document.line(where)) for where, text in problems_of(error, PeopleFile)
-            ]
-        else:
-            problems = [*_unknown_delegates(found), *_unknown_sites(found, sites), *_shared_accounts(found)]
-            if not problems:
-                return found
-    raise ConfigError(
-        render(str(path), problems), hint="Correct the file; configs/people.example.yaml shows every key."
-    )
+    try:
+        found = PeopleFile.model_validate(document.content)
+    except ValidationError as error:
+        problems = [
+            Problem(".".join(where), text, document.line(where)) for where, text in problems_of(error, PeopleFile)
+        ]
+    else:
+        problems = [*_unknown_delegates(found), *_unknown_sites(found, sites), *_shared_accounts(found)]
+        if not problems:
+            return found
+    raise ConfigError(render(str(path), problems), hint=_HINT)
 
 
 def accounts_of(key: str, person: Person) -> tuple[str, ...]:

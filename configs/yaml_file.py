@@ -10,13 +10,14 @@ import io
 import itertools
 import re
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from configs.problems import Problem
+from configs.errors import ConfigError
+from configs.problems import Problem, render
 
 _NULL = "tag:yaml.org,2002:null"
 _TEXT = "tag:yaml.org,2002:str"
@@ -75,6 +76,30 @@ def read_yaml(path: Path) -> Document:
         OSError: the file cannot be read.
     """
     return parse_yaml(path.read_bytes())
+
+
+def read_mapping(path: Path, *, what: str, begins: str, hint: str) -> Document:
+    """Return a file of keys, which may be empty; ``what`` it is and how it ``begins`` are for the message.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ConfigError: it cannot be read, is no YAML, or something else than keys.
+    """
+    try:
+        document = read_yaml(path)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise ConfigError(
+            f"{what} {path} cannot be read: {error.strerror}", hint="Check that this account may read it."
+        ) from None
+    problems = document.problems
+    content = document.content if document.content is not None else {}
+    if not problems and not isinstance(content, dict):
+        problems = (Problem("", f"here belong lines {begins}"),)
+    if problems:
+        raise ConfigError(render(str(path), problems), hint=hint)
+    return replace(document, content=content)
 
 
 def parse_yaml(data: bytes) -> Document:
