@@ -59,6 +59,8 @@ class CapturePlan:
     documents: Mapping[str, bytes] = field(default_factory=dict)
     #: Folders such as a Desktop that, if they are there, must not come out with nothing.
     must_exist: tuple[bytes, ...] = ()
+    #: Folders that the host may show empty although they are not: one that comes out with nothing is not believed.
+    veiled: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +121,7 @@ class Archiver:
         repository = self._repository
         fetcher = Fetcher(self._source, repository, FileSaver(repository, pool, tally), tally)
         listing = Listing(repository, fetcher, tally, parent)
-        trees = TreeBuilder(pool, tally, plan.must_exist)
+        trees = TreeBuilder(pool, tally, (*plan.must_exist, *plan.veiled))
         manifest = ManifestWriter(repository, pool)
         finisher = Finisher(listing, fetcher, trees, manifest, tally)
 
@@ -148,6 +150,11 @@ class Archiver:
             # Without their paths, which name people's folders: a warning gets into logs.
             which = "a Desktop is" if len(missing) == 1 else f"{len(missing)} Desktops are"
             tally.warn(f"{which} not empty, and nothing in {'it' if len(missing) == 1 else 'them'} could be saved")
+        hidden = tuple(path for path in plan.veiled if trees.saved.get(path) == 0 and path not in missing)
+        if hidden:
+            many = "1 folder looks" if len(hidden) == 1 else f"{len(hidden)} folders look"
+            tally.warn(f"{many} empty, and the computer may be hiding what is in it")
+            missing = (*missing, *hidden)
         covered = {rule.id for rule in plan.rules} | {rule.id for rule in STANDING_RULES}
         state = derive(tally.skips, covered, missing=missing)
         snapshot = Snapshot(

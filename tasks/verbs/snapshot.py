@@ -23,6 +23,7 @@ from tasks.reports.units import size
 from tasks.verbs.connection import connect, envelope_note, without_spool
 from tasks.verbs.context import Context
 from tasks.verbs.early_walk import EarlyWalk
+from tasks.verbs.mac_host import veiled_folders
 from tasks.verbs.people import Person, capture_roots, covered_people, people_asked
 from tasks.verbs.settings_capture import begin_capture, capture_documents
 from tasks.verbs.site_repository import OpenRepository, open_repository, repository_place
@@ -226,6 +227,7 @@ def _run(
         )
     rules = capture_rules(context, host, facts.platform, people)
     settings = capture_documents(context, remote, facts, people, lambda: _repository_id(repository), notes)
+    veiled = veiled_folders(remote, people, notes) if facts.platform == "darwin" else ()
     plan = CapturePlan(
         host=host.name,
         # The name in the inventory: it outlives a reimage, a renamed computer and a new operating system.
@@ -235,6 +237,7 @@ def _run(
         tags=(f"reason:{reason.replace(' ', '-')}",),
         documents={FACTS_DOCUMENT: facts_document(facts, people), **settings},
         must_exist=tuple(person.desktop for person in people),
+        veiled=veiled,
         shadow=facts.platform == "windows" and host.shadow_copy == "auto",
     )
     # Before the walk: a file that changes while or after it is listed must look newer than this snapshot.
