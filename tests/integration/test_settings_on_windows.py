@@ -204,6 +204,10 @@ def test_files_come_back_with_their_bytes_in_the_other_home(old: Computer, new: 
         (roaming / name).parent.mkdir(parents=True, exist_ok=True)
         (roaming / name).write_bytes(content)
     (roaming / "large.bin").write_bytes(bytes(600_000))
+    sigs = f"{old.account.home}/AppData/Roaming/Sigs"
+    asked = {"op": "glob", "pattern": f"{sigs}/**", "exclude": ["cache", f"{sigs}/deep/**/Y*"]}
+    (answer,) = old.host.read_settings(old.account.name, old.account.home, [asked])
+    assert answer == {"ok": True, "paths": [f"{sigs}/Mit Ä.htm"], "more": False, "denied": []}
     collector = FilesCollector(ignore_case=True)
     captures = [
         FilesCapture(kind="files", paths=("{appdata}/sigs/**",), exclude=("Cache",)),

@@ -161,7 +161,7 @@ namespace Firstbell
                 case "file":
                     return files.Read(Paths.Decode(op["path"]));
                 case "glob":
-                    return files.Find(Paths.Decode(op["pattern"]));
+                    return files.Find(Paths.Decode(op["pattern"]), WriteScope.Field(op, "exclude") as List<object>);
                 case "programs":
                     return Programs(op);
                 case "registry":

@@ -72,10 +72,19 @@ namespace Firstbell
             }
         }
 
-        // What `glob` answers: files only, links not followed.
-        public Dictionary<string, object> Find(string pattern)
+        // What `glob` answers: files only, links not followed. What `exclude` describes (a name, or with / a whole path) is not
+        // looked into.
+        public Dictionary<string, object> Find(string pattern, List<object> exclude)
         {
             List<string> found = new List<string>();
+            denied.Clear();
+            names.Clear();
+            paths.Clear();
+            foreach (object one in exclude ?? new List<object>())
+            {
+                string text = Paths.Decode(one);
+                (text.IndexOf('/') < 0 ? names : paths).Add(text.IndexOf('/') < 0 ? Pattern(text) : PathPattern(text));
+            }
             Collect("/", Paths.Parts(pattern), 0, found, false, MaxFound + 1, 0);
             bool more = found.Count > MaxFound;
             if (more)
@@ -86,7 +95,33 @@ namespace Firstbell
             Dictionary<string, object> answer = new Dictionary<string, object>();
             answer["paths"] = found;
             answer["more"] = more;
+            answer["denied"] = new List<string>(denied);
             return answer;
+        }
+
+        readonly List<string> denied = new List<string>();
+        // What is left out: names, and whole paths.
+        readonly List<Regex> names = new List<Regex>();
+        readonly List<Regex> paths = new List<Regex>();
+
+        bool IsLeftOut(string path)
+        {
+            return names.Exists(delegate(Regex one) { return one.IsMatch(Paths.Name(path)); })
+                || paths.Exists(delegate(Regex one) { return one.IsMatch(path); });
+        }
+
+        // A whole path: ** stands for any folders, at its end for everything.
+        static Regex PathPattern(string text)
+        {
+            string[] parts = text.Split('/');
+            System.Text.StringBuilder regex = new System.Text.StringBuilder("\\A");
+            for (int index = 0; index < parts.Length; index++)
+            {
+                bool last = index == parts.Length - 1;
+                regex.Append(parts[index] == "**" ? (last ? ".+" : "(?:[^/]+/)*")
+                    : Regex.Escape(parts[index]).Replace("\\*", "[^/]*") + (last ? "" : "/"));
+            }
+            return new Regex(regex.Append("\\z").ToString(), RegexOptions.IgnoreCase | RegexOptions.CultureInvariant);
         }
 
         // Whether a pattern names a file or folder.
@@ -128,6 +163,10 @@ namespace Firstbell
             {
                 Kind kind = FileMarks.Judge(entry).Kind;
                 string path = Paths.Join(folder, entry.Name);
+                if (IsLeftOut(path))
+                {
+                    continue;
+                }
                 if (last && (deep || name.IsMatch(entry.Name)) && (kind == Kind.File || (folders && kind == Kind.Folder))
                     && found.Count < most)
                 {
@@ -144,11 +183,11 @@ namespace Firstbell
             }
         }
 
-        static readonly char[] wild = new char[] { '*', '?' };
+        static readonly char[] wild = new char[] { '*' };
 
         static Regex Pattern(string part)
         {
-            string text = Regex.Escape(part).Replace("\\*", ".*").Replace("\\?", ".");
+            string text = Regex.Escape(part).Replace("\\*", ".*");
             return new Regex("\\A" + text + "\\z", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant);
         }
 
@@ -160,6 +199,11 @@ namespace Firstbell
             }
             catch (Skip skip)
             {
+                if (skip.Reason == "denied")
+                {
+                    denied.Add(folder);
+                    return new List<Entry>();
+                }
                 if (skip.Reason == "vanished")
                 {
                     return new List<Entry>();
