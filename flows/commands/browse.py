@@ -40,8 +40,10 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
     find.add_argument("--site", help="in snapshots of this site")
     find.set_defaults(run=run_find)
     diff = verbs.add_parser("diff", parents=[common], help="show what differs between two snapshots")
-    diff.add_argument("before", metavar="SNAPSHOT")
-    diff.add_argument("after", metavar="SNAPSHOT")
+    diff.add_argument(
+        "before", metavar="SNAPSHOT", help="first digits of its id, or the name of a computer for its newest"
+    )
+    diff.add_argument("after", metavar="SNAPSHOT", help="the same")
     diff.add_argument("--site", help="the site whose repository to look into")
     diff.set_defaults(run=run_diff)
 
@@ -158,9 +160,10 @@ def run_diff(arguments: argparse.Namespace) -> int:
 
     context = load_context(arguments)
     counts = dict.fromkeys(_MARKS, 0)
-    with _repository(context, site=arguments.site) as opened:
-        before = _pick(opened, arguments.before, None)
-        after = _pick(opened, arguments.after, None)
+    hosts = [name if name in context.inventory.hosts else None for name in (arguments.before, arguments.after)]
+    with _repository(context, site=arguments.site, host=hosts[0] or hosts[1]) as opened:
+        before = _pick(opened, arguments.before, hosts[0])
+        after = _pick(opened, arguments.after, hosts[1])
         for item in diff_snapshots(opened.repository, before, after):
             counts[item.change] += 1
             if arguments.json:
@@ -168,7 +171,9 @@ def run_diff(arguments: argparse.Namespace) -> int:
             else:
                 sys.stdout.write(f"{_MARKS[item.change]}  {show_path(item.path)}\n")
         settings = [
-            (one.person, each) for one in settings_between(opened.repository, before, after) for each in one.changes
+            (one.person, each)
+            for one in settings_between(context, opened.repository, before, after)
+            for each in one.changes
         ]
     for person, each in settings:
         if arguments.json:

@@ -127,7 +127,9 @@ def settings_json(people: Sequence[PersonSettings]) -> list[dict[str, Any]]:
 def difference_line(person: str, one: Difference) -> str:
     """Return one changed setting as a person reads it."""
     where = f" ({show_text(one.place.name)})" if one.place.name else ""
-    if one.how == "changed":
+    if one.secret:
+        what = f"{one.how} (it holds secrets: its values are not shown)"
+    elif one.how == "changed":
         what = f"changed from {show_text(shown(one.old))} to {show_text(shown(one.new))}"
     else:
         what = f"{one.how}: {show_text(shown(one.new if one.how == 'added' else one.old))}"

@@ -98,7 +98,7 @@ def _elsewhere(found: Any) -> Iterator[str]:
     if found.outside:
         yield "Saved from outside the homes: " + ", ".join(md_code(path) for path in found.outside) + "."
     else:
-        yield "**Nothing outside the homes is saved.** Is something on another drive, add it to `include`."
+        yield "**Nothing outside the homes is saved.** If something lies on another drive, add it to `include`."
 
 
 def _person(person: Somebody) -> Iterator[str]:

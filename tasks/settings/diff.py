@@ -25,6 +25,8 @@ class Difference:
     place: Place
     old: Value | None
     new: Value | None
+    #: It holds secrets: what it was and is, is not told.
+    secret: bool = False
 
 
 def differences(old: Settings, new: Settings) -> tuple[Difference, ...]:

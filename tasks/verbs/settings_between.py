@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tasks.repository.repository import Repository
 from tasks.repository.snapshot_file import Snapshot
 from tasks.restorer.walk import INTERNAL, node_at
 from tasks.settings.diff import Difference, differences
 from tasks.settings.document import PREFIX, SUFFIX, Settings, decode
+from tasks.verbs.context import Context
+from tasks.verbs.settings_capture import catalog_for
 from tasks.verbs.settings_documents import read_own
 
 
@@ -21,15 +23,27 @@ class PersonDifferences:
     changes: tuple[Difference, ...]
 
 
-def settings_between(repository: Repository, before: Snapshot, after: Snapshot) -> Iterator[PersonDifferences]:
+def settings_between(
+    context: Context, repository: Repository, before: Snapshot, after: Snapshot
+) -> Iterator[PersonDifferences]:
     """Yield what changed for everybody whose settings are in both snapshots.
+
+    Of items that hold secrets, by the catalog of today, no value is told.
 
     Raises ``SettingsUnreadable`` when one of the documents is damaged or of a newer version.
     """
     old, new = _documents(repository, before), _documents(repository, after)
     for name in sorted(old.keys() & new.keys()):
+        catalog = catalog_for(context, "darwin" if new[name].platform == "macos" else new[name].platform)
+        secret = {item.id for item in catalog or () if item.sensitive}
         if changes := differences(old[name], new[name]):
-            yield PersonDifferences(new[name].account, changes)
+            yield PersonDifferences(
+                new[name].account, tuple(_hidden(one) if one.item in secret else one for one in changes)
+            )
+
+
+def _hidden(one: Difference) -> Difference:
+    return replace(one, old=None, new=None, secret=True)
 
 
 def _documents(repository: Repository, snapshot: Snapshot) -> dict[str, Settings]:

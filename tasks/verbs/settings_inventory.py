@@ -154,6 +154,8 @@ def _lines(known: CatalogItem, item: Item) -> tuple[str, ...]:
         if entry.place.collector == "registry":
             # A program has a key, with its name, version and publisher in it.
             groups.setdefault(entry.place.container, []).append(shown(entry.value))
+        elif entry.place.collector == "presence":
+            found[entry.place.container] = None
         elif entry.value.kind == "file":
             text = base64.b64decode(entry.value.data).decode("utf-8", "replace")
             found |= dict.fromkeys(line for line in text.splitlines() if line.strip() and not line.startswith("#"))
