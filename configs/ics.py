@@ -30,6 +30,7 @@ _ESCAPE: Final = re.compile(r"\\([\\;,nN])")
 #: What changes the days of an event, and why it is not taken.
 _REFUSED: Final = {
     "RRULE": "it repeats by a rule (RRULE); export the single days, or write them into the calendar by hand",
+    "EXRULE": "it leaves out days by a rule (EXRULE); export the single days, or write them into the calendar by hand",
     "RDATE": "it has further days (RDATE); export the single days, or write them into the calendar by hand",
     "EXDATE": "it leaves out days (EXDATE); export the single days, or write them into the calendar by hand",
     "RECURRENCE-ID": "it is one day of a series (RECURRENCE-ID); write it into the calendar by hand",
@@ -66,6 +67,8 @@ def read_ics(data: bytes, zone: tzinfo, *, source: str) -> list[Period]:
             first, last = _span(event, zone)
         except ValueError as error:
             wrong.append(str(error))
+        except OverflowError:
+            wrong.append("it is at the end of all time")
         else:
             if not wrong:
                 try:
@@ -90,8 +93,8 @@ def _events(data: bytes, source: str) -> Iterator[_Event]:
     for number, line in _unfolded(text):
         if event := reader.take(number, line):
             yield event
-        if reader.done:
-            return
+    if reader.done:
+        return
     what = "breaks off" if reader.inside else "is no iCalendar file"
     raise ConfigError(f"{source} {what}", hint="Export the calendar anew as iCalendar (.ics).")
 
@@ -132,6 +135,8 @@ class _Reader:
             if "VEVENT" in self.inside:
                 raise self._damaged(number)
             self._event = _Event(number)
+        # More calendars may follow one that has ended (RFC 5545, 3.4).
+        self.done = False
         self.inside.append(what)
 
     def _end(self, number: int, what: str) -> _Event | None:
@@ -184,9 +189,10 @@ def _span(event: _Event, zone: tzinfo) -> tuple[date, date]:
     if "DTEND" not in event.values:
         return start.date(), start.date()
     end, whole_end = _moment("DTEND", event, zone)
+    # In the night in which the clock is set back a later time may read as an earlier one.
     if whole != whole_end:
         raise ValueError("one of its begin and end is a day, the other a time")
-    if end < start:
+    if end.astimezone(UTC) < start.astimezone(UTC):
         raise ValueError("it ends before it begins")
     # The end is the first moment after it (RFC 5545, 3.6.1).
     last = (end - timedelta(days=1 if whole else 0, microseconds=0 if whole else 1)).date()
@@ -194,7 +200,7 @@ def _span(event: _Event, zone: tzinfo) -> tuple[date, date]:
 
 
 def _moment(name: str, event: _Event, zone: tzinfo) -> tuple[datetime, bool]:
-    """Return a time on the school's clock, without its zone, and whether it is a whole day."""
+    """Return a time on the school's clock, and whether it is a whole day."""
     parameters, value = event.values[name]
     value = value.strip()
     parts = _TIME.fullmatch(value)
@@ -209,14 +215,14 @@ def _moment(name: str, event: _Event, zone: tzinfo) -> tuple[datetime, bool]:
     except ValueError:
         raise ValueError(f"its {name} is no day of the calendar, or no time of the day") from None
     if parts is None:
-        return told, True
+        return told.replace(tzinfo=zone), True
     if parts[7]:
         own: tzinfo = UTC
     elif "TZID" not in parameters:
-        return told, False
+        return told.replace(tzinfo=zone), False
     else:
         own = _zone(parameters["TZID"])
-    return told.replace(tzinfo=own).astimezone(zone).replace(tzinfo=None), False
+    return told.replace(tzinfo=own).astimezone(zone), False
 
 
 def _zone(key: str) -> tzinfo:

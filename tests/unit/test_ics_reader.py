@@ -40,6 +40,8 @@ def read(*events: str, zone: ZoneInfo = BERLIN, ends: str = "\r\n") -> list[Span
         ('DTSTART;TZID="Europe/Berlin":20261112T200000\nSUMMARY:E', ("E", *ONE)),
         # The night of the clock change: 01:30 UTC is 02:30 for the second time.
         ("DTSTART:20261024T233000Z\nDTEND:20261025T013000Z\nSUMMARY:E", ("E", "2026-10-25", "2026-10-25")),
+        # It ends at 02:00, half an hour after 02:30.
+        ("DTSTART:20261025T003000Z\nDTEND:20261025T010000Z\nSUMMARY:E", ("E", "2026-10-25", "2026-10-25")),
         ("DTSTART:20261112\nSUMMARY;LANGUAGE=en:All\\, teachers\\; all\\nnew", ("All, teachers; all new", *ONE)),
         ("DTSTART:20261112\nSUMMARY:a long\n  title", ("a long title", *ONE)),
         ("DTSTART:20261112\nSUMMARY:Tit\n\tle", ("Title", *ONE)),
@@ -51,6 +53,16 @@ def read(*events: str, zone: ZoneInfo = BERLIN, ends: str = "\r\n") -> list[Span
 @pytest.mark.parametrize("ends", ["\r\n", "\n"])
 def test_days_are_taken(event: str, span: Span, ends: str) -> None:
     assert read(event, ends=ends) == [span]
+
+
+def test_a_file_may_hold_several_calendars() -> None:
+    one, other = ("BEGIN:VCALENDAR", "BEGIN:VEVENT"), ("END:VEVENT", "END:VCALENDAR", "")
+    lines = [*one, "DTSTART:20261112", "SUMMARY:E", *other, *one, "DTSTART:20270301", "SUMMARY:F", *other]
+    data = "\r\n".join(lines).encode()
+    assert [found.name for found in read_ics(data, BERLIN, source="x.ics")] == ["E", "F"]
+    for wrong in (data[:-20], data[:-40], data + b"what is this?"):
+        with pytest.raises(ConfigError):
+            read_ics(wrong, BERLIN, source="x.ics")
 
 
 def test_cancelled_events_are_left_out_and_the_others_are_in_order() -> None:
@@ -77,6 +89,8 @@ def test_cancelled_events_are_left_out_and_the_others_are_in_order() -> None:
         ("DTSTART:20261112\nDTSTART:20261113", "DTSTART stands twice"),
         ("DTSTART;TZID=W. Europe Standard Time:20261112T120000", "is not one of the usual names"),
         ("DTSTART:20261112\nno line", "is not to be read"),
+        ("DTSTART:20261112\nEXRULE:FREQ=DAILY", "EXRULE"),
+        ("DTSTART:99991231T235959Z", "end of all time"),
     ],
 )
 def test_what_is_not_clear_is_refused_with_its_line(event: str, why: str) -> None:
