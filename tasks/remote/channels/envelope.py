@@ -10,7 +10,6 @@ cannot reach it, everything goes inline, which is slow: ``rate`` tells how slow.
 
 from __future__ import annotations
 
-import base64
 import json
 import secrets
 import threading
@@ -25,7 +24,8 @@ from tasks.remote.channels.departures import SPOOLED, Departures
 from tasks.remote.channels.dialogue import Deadlines, Dialogue
 from tasks.remote.channels.lines import Line, LineSplitter
 from tasks.remote.channels.meter import Meter
-from tasks.remote.channels.spool import OFFERED, HostSpool
+from tasks.remote.channels.spool import HostSpool
+from tasks.remote.channels.spool_talk import SpoolTalk
 from tasks.transports.base import Buffer, Stream
 
 __all__ = ["Deadlines", "EnvelopeStream"]
@@ -67,14 +67,8 @@ class EnvelopeStream(Stream):
         self._stream = stream
         self._host = host
         self._deadlines = deadlines or Deadlines()
-        self._on_note = on_note
-        self._notes: list[str] = []
-        self._segment = segment
-        self._proxy = proxy
-        self._key = secrets.token_bytes(32)
-        self._spool = HostSpool(spool, self._key) if spool is not None else None
-        #: Why the spool is not used, None while it is.
-        self.inline_because: str | None = None if spool is not None else "there is no spool"
+        key = secrets.token_bytes(32)
+        self._spool = HostSpool(spool, key) if spool is not None else None
 
         self._changed = threading.Condition()
         self._error: FirstbellError | None = None
@@ -90,9 +84,9 @@ class EnvelopeStream(Stream):
         self._dialogue = Dialogue(self._deadlines, now)
         self._arrivals = Arrivals(self._spool, self._wake)
         self._departures = Departures(self._spool, segment, self._wake)
-        self._offered = 0
-        self._puts_wanted: dict[int, None] = {}
-        self._gets_wanted: dict[int, None] = {}
+        self._talk = SpoolTalk(
+            self._spool, key, segment, proxy, self._changed, self._dialogue, self._arrivals, self._departures, on_note
+        )
 
         stream.on_recovered = self.reconnected
         self._threads = [
@@ -108,9 +102,14 @@ class EnvelopeStream(Stream):
         return self._meter.rate
 
     @property
+    def inline_because(self) -> str | None:
+        """Why the spool is not used, None while it is."""
+        return self._talk.inline_because
+
+    @property
     def depth(self) -> int:
         """Bytes of output on their way when the spool is as full as it may be."""
-        return 0 if self.inline_because is not None else (OFFERED - 2) * self._segment
+        return self._talk.depth
 
     @property
     def damaged(self) -> int:
@@ -244,7 +243,7 @@ class EnvelopeStream(Stream):
                     if self._stopped:
                         return
                     self._hear(line)
-                self._tell()
+                self._talk.tell()
             try:
                 piece = self._stream.read(_READ)
             except Timeout:
@@ -276,9 +275,12 @@ class EnvelopeStream(Stream):
                 fields = _document(line)
                 self._moved = now
                 if not self._closed:
-                    self._meter.add(self._arrivals.add_segment(fields, self._offered), now)
+                    self._meter.add(self._arrivals.add_segment(fields, self._talk.offered), now)
             case "n":
-                self._hear_of_spool(_document(line), now)
+                got = self._talk.hear(_document(line))
+                if got:
+                    self._moved = now
+                    self._meter.add(got, now)
             case "x":
                 # The helper ends as soon as it knows that we have it all.
                 self._ended = True
@@ -286,72 +288,13 @@ class EnvelopeStream(Stream):
             case _:
                 raise ProtocolError(f"the helper sent a line of kind {line.kind!r}")
 
-    def _hear_of_spool(self, fields: dict[str, Any], now: float) -> None:
-        for number in _numbers(fields, "got"):
-            size = self._departures.got(number)
-            if size and self._spool is not None:
-                self._spool.discard(number)
-                self._moved = now
-                self._meter.add(size, now)
-        wanted = [number for number in _numbers(fields, "want") if self._arrivals.taken < number <= self._offered]
-        self._puts_wanted.update(dict.fromkeys(wanted))
-        self._gets_wanted.update(dict.fromkeys(self._departures.missing(_numbers(fields, "get"))))
-        broken = fields.get("broken")
-        if isinstance(broken, str) and self._departures.spooling:
-            self._go_inline(f"the host cannot use it: {broken[:300]}")
-
-    # The spool; with the lock held but for the last two.
-
-    def _withdraw(self, error: FirstbellError) -> None:
-        """Let the host go on inline, because the spool fails us."""
-        if self._departures.spooling:
-            self._go_inline(error.message)
-            self._dialogue.queue("u", b"null", time.monotonic())
-
-    def _go_inline(self, why: str) -> None:
-        self.inline_because = why
-        self._departures.go_inline()
-        self._notes.append(
-            f"S3 is not used as a spool: {why}; file contents go through the control link, which is slow"
-        )
-
-    def _tell(self) -> None:
-        """Tell the notes to whom they concern."""
-        while self._notes:
-            note = self._notes.pop(0)
-            if self._on_note is not None:
-                self._on_note(note)
-
-    def _offer(self) -> None:
-        """Queue the URLs that are due. Signing may take a while, so it is done without the lock."""
-        with self._changed:
-            if not self._departures.spooling or self._spool is None:
-                return
-            puts = [*self._puts_wanted, *range(self._offered + 1, self._arrivals.taken + OFFERED + 1)]
-            gets = [*self._gets_wanted]
-            self._puts_wanted.clear()
-            self._gets_wanted.clear()
-        if not puts and not gets:
-            return
-        offers: list[tuple[int, str] | tuple[int, str, str]] = []
-        try:
-            offers += [(number, self._spool.offer(number)) for number in puts]
-            offers += [(number, self._spool.offer_again(number), "get") for number in gets]
-        except FirstbellError as error:
-            with self._changed:
-                self._withdraw(error)
-            return
-        with self._changed:
-            self._dialogue.queue("u", _json(offers), time.monotonic())
-            self._offered = max([self._offered, *puts])
-
     # Lines to the host: a thread.
 
     def _send(self) -> None:
-        self._greet()
+        self._talk.greet()
         while True:
-            self._offer()
-            self._tell()
+            self._talk.offer()
+            self._talk.tell()
             with self._changed:
                 if self._stopped or self._over:
                     return
@@ -363,27 +306,6 @@ class EnvelopeStream(Stream):
                     self._changed.wait(_IDLE_TICK if self._dialogue.settled else _TICK)
             if batch:
                 self._stream.write(batch)
-
-    def _greet(self) -> None:
-        """Queue the key and the first offers: the very first lines."""
-        offers: list[tuple[int, str]] = []
-        try:
-            offers = [(number, self._spool.offer(number)) for number in range(1, OFFERED + 1)] if self._spool else []
-        except FirstbellError as error:
-            with self._changed:
-                self._go_inline(error.message)
-        fields = {
-            "key": base64.b64encode(self._key).decode("ascii"),
-            "spool": bool(offers),
-            "segment": self._segment,
-            "proxy": self._proxy,
-        }
-        with self._changed:
-            now = time.monotonic()
-            self._dialogue.queue("k", _json(fields), now)
-            if offers:
-                self._dialogue.queue("u", _json(offers), now)
-                self._offered = OFFERED
 
     def _check_silence(self, now: float) -> None:
         silence = self._deadlines.silence
@@ -402,7 +324,7 @@ class EnvelopeStream(Stream):
             try:
                 line = self._departures.next_line()
             except FirstbellError as error:
-                self._withdraw(error)
+                self._talk.withdraw(error)
                 continue
             if line is None:
                 if not self._departures.cut():
@@ -421,10 +343,6 @@ class EnvelopeStream(Stream):
             self._dialogue.queue("x", b"abort", now)
 
 
-def _json(value: object) -> bytes:
-    return json.dumps(value, separators=(",", ":")).encode("ascii")
-
-
 def _document(line: Line) -> dict[str, Any]:
     try:
         fields = json.loads(line.body)
@@ -433,8 +351,3 @@ def _document(line: Line) -> dict[str, Any]:
     if not isinstance(fields, dict):
         raise ProtocolError(f"the helper sent a line of kind {line.kind!r} that says nothing")
     return fields
-
-
-def _numbers(fields: dict[str, Any], name: str) -> list[int]:
-    found = fields.get(name)
-    return [number for number in found if isinstance(number, int)] if isinstance(found, list) else []
