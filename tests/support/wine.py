@@ -197,7 +197,7 @@ def windows_path(path: Path) -> str:
         for drive, folder in _DRIVES.items():
             if spelling.is_relative_to(folder):
                 return f"{drive}\\" + str(spelling.relative_to(folder)).replace("/", "\\")
-    raise ValueError(f"Windows does not see {path}")
+    raise ValueError(f"Windows does not see {path}, only {tempfile.gettempdir()}: see TMPDIR and --basetemp")
 
 
 def new_prefix(folder: Path) -> WinePrefix:
