@@ -1,7 +1,7 @@
 """``make demo``: the main job, and a whole maintenance of three classroom computers, on real parts.
 
 One computer is saved, wiped and brought back. Then a plan for three: their teachers are asked by mail, two agree and
-one refuses; two are cleared, really wiped by an imaging program that also changes their host keys, know again, and get
+one refuses; two are cleared, really wiped by an imaging program that also changes their host keys, known again, and get
 everything back. The last picture is the page that tells whether the rooms are ready. Every step checks what it says.
 """
 
@@ -17,6 +17,7 @@ from email.message import EmailMessage
 from pathlib import Path
 from typing import Any, Final
 
+from tasks.reports.units import count_of
 from tests.support import classroom
 from tests.support.classroom import erase, wait_for_key
 from tests.support.demo import Demo, main
@@ -53,7 +54,7 @@ class SchoolDemo(Demo):
 
     def make_computer(self) -> str:
         # They were made and switched on with the school.
-        return f"a real mail server and {len(TEACHERS)} computers, each with a real sshd"
+        return f"mail server, and {len(TEACHERS)} computers, each with a real sshd"
 
     def wipe(self) -> int:
         erase(self.home)
@@ -84,7 +85,7 @@ class SchoolDemo(Demo):
         finish = datetime.fromisoformat(found["finish"]).astimezone(ZONE)
         self.say(
             f"the plan, beforehand: {len(named)} computers, {len(teachers)} teachers, {found['bytes'] / 1e6:.0f} MB, "
-            f"{len(found['class_days'])} class day(s) touched, done by {finish:%H:%M}; nobody is asked yet"
+            f"{count_of(len(found['class_days']), 'class day')} touched, done by {finish:%H:%M}; nobody is asked yet"
         )
 
     def ask(self) -> None:
