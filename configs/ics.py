@@ -75,7 +75,7 @@ def read_ics(data: bytes, zone: tzinfo, *, source: str) -> list[Period]:
                     last_day = last if last != first else None
                     found.append(Period(name=title[:200] or "without a title", first=first, last=last_day))
                 except ValueError:
-                    wrong.append("it ends before it begins, or lasts longer than a year")
+                    wrong.append("it ends before it begins, lasts longer than a year, or its year is mistyped")
         problems += [Problem("", f"line {event.line}, '{title[:60]}': {why}", event.line) for why in wrong]
     if problems:
         raise ConfigError(render(source, problems), hint="Nothing was imported. Mend these events, then try again.")

@@ -15,20 +15,25 @@ WEEKDAYS: tuple[Weekday, ...] = get_args(Weekday)
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _TIME = re.compile(r"([01]\d|2[0-3]):([0-5]\d)", re.ASCII)
+#: Years outside of these are slips of the pen.
+_YEARS = range(1990, 2201)
 #: No term and no holiday is longer, in days; a slip of the pen in a year is.
 _LONGEST = 400
 _MIDNIGHT = 24 * 60
 
 
 def _day(value: object) -> object:
-    if isinstance(value, date):
-        return value
     if isinstance(value, str) and _DAY.fullmatch(value.strip()):
         try:
-            return date.fromisoformat(value.strip())
+            value = date.fromisoformat(value.strip())
         except ValueError:
             msg = f"'{value}' is no day of the calendar"
             raise ValueError(msg) from None
+    if isinstance(value, date):
+        if value.year not in _YEARS:
+            msg = f"'{value}' is far away; is its year mistyped?"
+            raise ValueError(msg)
+        return value
     msg = "a day is written 2026-08-24"
     raise ValueError(msg)
 

@@ -91,6 +91,7 @@ def test_cancelled_events_are_left_out_and_the_others_are_in_order() -> None:
         ("DTSTART:20261112\nno line", "is not to be read"),
         ("DTSTART:20261112\nEXRULE:FREQ=DAILY", "EXRULE"),
         ("DTSTART:99991231T235959Z", "end of all time"),
+        ("DTSTART:00010101", "its year is mistyped"),
     ],
 )
 def test_what_is_not_clear_is_refused_with_its_line(event: str, why: str) -> None:

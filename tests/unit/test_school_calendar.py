@@ -211,6 +211,8 @@ def test_so_many_school_days_lie_before(
         ("terms: [{name: T, first: 2026-8-24}]", "At 'terms.0.first': a day is written 2026-08-24"),
         ("terms: [{name: T, first: 20260824}]", "a day is written 2026-08-24"),
         ("terms: [{name: T, first: 2026-02-30}]", "is no day of the calendar"),
+        ("exams: [{name: T, first: 0001-01-01}]", "is its year mistyped"),
+        ("terms: [{name: T, first: 20260-02-03}]", "a day is written 2026-08-24"),
         ("terms: [{name: T, first: 2026-08-24, last: 2026-08-01}]", "'T' ends before it begins"),
         ("terms: [{name: T, first: 2026-08-24, last: 2036-08-01}]", "is a year mistyped?"),
         ("terms: [{first: 2026-08-24}]", "At 'terms.0.name': field required"),
