@@ -28,6 +28,20 @@ if TYPE_CHECKING:
     from tasks.transports.ssh import SshTransport
 
 Become = Literal["sudo"]
+#: The parts of the helper for Linux and macOS, in ``posix/``; each names what stands before it.
+_PARTS: Final = (
+    "start",
+    "frames",
+    "paths",
+    "entries",
+    "walking",
+    "reading",
+    "new_files",
+    "writing",
+    "facts",
+    "person",
+    "serving",
+)
 #: Exit codes of a server that starts its own program instead of ours, such as one for SFTP only. It says nothing on
 #: standard error then; our programs do when they fail.
 _NO_PROGRAMS: Final = (0, 1, 254, 255)
@@ -74,7 +88,7 @@ def launch(
         from tasks.remote.windows_launcher import launch_windows
 
         return launch_windows(transport, become=become, spooling=spooling)
-    source = _helper_source()
+    source = helper_source()
     token = secrets.token_hex(8)
     argv = ["/bin/sh", "-c", _FIND_PYTHON, "sh", _BOOTSTRAP, str(len(source)), token]
     if become:
@@ -113,8 +127,10 @@ def launch(
 
 
 @cache
-def _helper_source() -> bytes:
-    return resources.files("tasks.remote").joinpath("posix_helper.py").read_bytes()
+def helper_source() -> bytes:
+    """Return the helper's text for Linux and macOS: its parts, joined."""
+    folder = resources.files("tasks.remote").joinpath("posix")
+    return b"\n\n".join(folder.joinpath(f"{part}.py").read_bytes() for part in _PARTS)
 
 
 def _over_sftp(transport: Transport) -> tuple[Channel, Hello]:

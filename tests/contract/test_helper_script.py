@@ -103,5 +103,5 @@ def test_a_reader_that_goes_away_ends_the_helper(started: tuple[Channel, Hello],
 def test_the_helper_keeps_nothing_on_disk(started: tuple[Channel, Hello]) -> None:
     _, hello = started
     process = psutil.Process(hello.pid)
-    assert not any("posix_helper" in part for part in process.cmdline())
-    assert not any("posix_helper" in file.path for file in process.open_files())
+    assert not any("tasks/remote/posix" in part for part in process.cmdline())
+    assert not any("tasks/remote/posix" in file.path for file in process.open_files())

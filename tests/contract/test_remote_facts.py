@@ -8,12 +8,12 @@ import pwd
 import subprocess
 import time
 from collections.abc import Iterator
-from importlib import resources
 from pathlib import Path
 
 import pytest
 
 from tasks.remote.facts import Facts
+from tasks.remote.launcher import helper_source
 from tests.support.helper_host import helper_host, interpreters
 
 
@@ -82,7 +82,7 @@ def test_folders_by_the_names_of_the_desktop(interpreter: Path, tmp_path: Path) 
 
 def folders_of(interpreter: Path, home: Path) -> dict[str, str]:
     """Run the helper's own look at a home, in its own interpreter."""
-    source = resources.files("tasks.remote").joinpath("posix_helper.py").read_text()
+    source = helper_source().decode("ascii")
     main = source.rindex("# The bootstrap of launcher.py")
     program = source[:main] + (
         f"\nfound = Facts().folders({os.fsencode(home)!r})\n"

@@ -15,7 +15,7 @@ from tasks import errors
 
 ROOT = Path(__file__).resolve().parents[2]
 #: Programs that are sent to a host as text; and what imports Prefect, which takes its time and defines no error.
-NOT_IMPORTED = {f"tasks.remote.posix_{name}" for name in ("helper", "person")} | {
+NOT_IMPORTED = {"tasks.remote.posix_person"} | {
     f"tasks.{name}"
     for name in ("snapshot", "restore", "maintain", "maintenance", "probe", "worker", "run_page", "secret_block")
 }
@@ -27,7 +27,7 @@ def everything() -> set[type[FirstbellError]]:
     """Return every error that some module of the product defines, but for those that stay inside one module."""
     for package in (configs, inventory, tasks):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-            if module.name not in NOT_IMPORTED:
+            if module.name not in NOT_IMPORTED and not module.name.startswith("tasks.remote.posix."):
                 import_module(module.name)
     found: set[type[FirstbellError]] = set()
     new = {FirstbellError}

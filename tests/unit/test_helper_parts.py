@@ -4,22 +4,38 @@ from __future__ import annotations
 
 import os
 import stat
-from importlib import resources
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tasks.archiver.excludes import default_rules, site_rules
+from tasks.remote.launcher import helper_source
 
 
 @pytest.fixture(scope="module")
 def helper() -> dict[str, Any]:
     """The helper's names, without its last line, which would start it."""
-    source = resources.files("tasks.remote").joinpath("posix_helper.py").read_text()
+    source = helper_source().decode("ascii")
     names: dict[str, Any] = {"__name__": "posix_helper"}
     exec(compile(source[: source.rindex("# The bootstrap of launcher.py")], "posix_helper", "exec"), names)
     return names
+
+
+def test_the_joined_parts_name_nothing_that_is_not_there() -> None:
+    ruff = Path(sys.executable).with_name("ruff")
+    rules = ["--isolated", "--target-version", "py37", "--select", "F", "--stdin-filename", "helper.py"]
+    done = subprocess.run([ruff, "check", *rules, "-"], input=helper_source(), capture_output=True, check=False)
+    assert (done.returncode, done.stdout) == (0, b"All checks passed!\n")
+
+
+def test_every_part_is_sent() -> None:
+    folder = Path(__file__).resolve().parents[2] / "tasks" / "remote" / "posix"
+    heads = [file.read_bytes().splitlines()[0] for file in folder.glob("[a-z]*.py")]
+    assert heads
+    assert all(head in helper_source() for head in heads)
 
 
 @pytest.mark.parametrize(
