@@ -1,13 +1,16 @@
 """Settings in files with ``[group]`` and ``key=value``, as KDE has them: single keys are read and set.
 
-A file is edited line by line and written whole: comments, order and what nobody asked for stay as they are. An
-entry's name is ``[group]key``; a group in a group is ``[Containments][1]plugin``, as in the file. A mark behind a key,
-``wallpaper[$e]``, belongs to its name. Format: https://api.kde.org/frameworks/kconfig/html/ (KConfig).
+A file is edited line by line and written whole: comments, order, line ends and what nobody asked for stay as they are.
+An entry's name is ``[group]key``; a group in a group is ``[Containments][1]plugin``, as in the file. A mark behind a
+key, ``wallpaper[$e]``, belongs to its name; one behind a group (``[$i]``, not to be changed in KDE) does not.
+Format: https://api.kde.org/frameworks/kconfig/html/ (KConfig).
 """
 
 from __future__ import annotations
 
 import base64
+import codecs
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -18,6 +21,10 @@ from tasks.settings.asking import Answers, refused
 from tasks.settings.values import Account, Change, ChangeResult, Entry, Place, SettingsHost, Value
 
 _TEXT: Final = "text"
+#: A line and its end; a lone carriage return ends none.
+_ROW: Final = re.compile(r"([^\n]*?)(\r?\n|\Z)")
+#: A group, or one in others; what stands behind it is no part of it.
+_HEADER: Final = re.compile(r"\[([^\]]*(?:\]\[[^\]]*)*)\]")
 _NO_PLACE: Final = "this computer has no such place"
 
 
@@ -105,6 +112,11 @@ def parts_of(name: str) -> tuple[str, str]:
     return name[1:depth], name[depth + 1 :]
 
 
+def key_of(name: str) -> str:
+    """Return the key in an entry's name as the catalog calls it: without its group and the mark behind it."""
+    return re.sub(r"(?:\[[^\]]*\])+$", "", parts_of(name)[1])
+
+
 @dataclass(frozen=True, slots=True)
 class _Line:
     group: str
@@ -112,6 +124,8 @@ class _Line:
     key: str
     value: str
     text: str
+    #: Empty behind the last line of a file without one.
+    end: str
 
 
 class IniFile:
@@ -119,9 +133,10 @@ class IniFile:
 
     def __init__(self, content: bytes, sha256: str = "") -> None:
         self.sha256 = sha256
-        text = content.decode("utf-8", "surrogateescape")
-        self._newline = "\r\n" if "\r\n" in text else "\n"
-        self._lines = list(_lines(text.replace("\r\n", "\n")))
+        # A mark of some editors before the first line is no part of its text.
+        self._mark = codecs.BOM_UTF8 if content.startswith(codecs.BOM_UTF8) else b""
+        text = content[len(self._mark) :].decode("utf-8", "surrogateescape")
+        self._lines = list(_lines(text))
 
     def keys(self) -> dict[tuple[str, str], str]:
         """Return (group, key) -> value; of a key that stands twice the last one counts, as for KConfig."""
@@ -134,39 +149,42 @@ class IniFile:
             group, key = parts_of(change.place.name)
             value = None if change.value is None else str(change.value.data).replace("\r", "").replace("\n", "\\n")
             lines = list(_changed(lines, group, key, value))
-        text = "".join(f"{line.text}\n" for line in lines)
-        return text.replace("\n", self._newline).encode("utf-8", "surrogateescape")
+        # Behind what was the last line there may be another one now.
+        end = next((line.end for line in lines if line.end), "\n")
+        last = len(lines) - 1
+        text = "".join(line.text + (line.end or (end if index < last else "")) for index, line in enumerate(lines))
+        return self._mark + text.encode("utf-8", "surrogateescape")
 
 
 def _lines(text: str) -> list[_Line]:
     found: list[_Line] = []
     group = ""
-    rows = text.split("\n")
-    if rows and not rows[-1]:
-        rows.pop()
-    for row in rows:
+    for row, end in _ROW.findall(text):
+        if not (row or end):
+            continue
         bare = row.strip()
-        if bare.startswith("[") and bare.endswith("]"):
-            group = bare[1:-1]
-            found.append(_Line(group, "", "", row))
-        elif "=" in row and not bare.startswith(("#", ";")):
+        if (header := _HEADER.match(bare)) is not None:
+            group = header[1].removesuffix("][$i")
+            found.append(_Line(group, "", "", row, end))
+        elif "=" in row and not bare.startswith(("#", ";", "[")):
             key, _, value = row.partition("=")
-            found.append(_Line(group, key.strip(), value.strip(), row))
+            found.append(_Line(group, key.strip(), value.strip(), row, end))
         else:
-            found.append(_Line(group, "", "", row))
+            found.append(_Line(group, "", "", row, end))
     return found
 
 
 def _changed(lines: Sequence[_Line], group: str, key: str, value: str | None) -> list[_Line]:
     result: list[_Line] = []
     done = value is None
-    new = _Line(group, key, value or "", f"{key}={value}")
+    end = next((line.end for line in lines if line.end), "\n")
+    text = f"{key}={value}"
     last = -1
     for line in lines:
         if line.group == group and line.key == key:
             if done:
                 continue
-            result.append(new)
+            result.append(_Line(group, key, value or "", text, line.end))
             done = True
         else:
             result.append(line)
@@ -174,13 +192,14 @@ def _changed(lines: Sequence[_Line], group: str, key: str, value: str | None) ->
             last = len(result) - 1
     if done:
         return result
+    new = _Line(group, key, value or "", text, end)
     if last >= 0:
         result.insert(last + 1, new)
         return result
     if group:
         if result and result[-1].text.strip():
-            result.append(_Line(result[-1].group, "", "", ""))
-        result.append(_Line(group, "", "", f"[{group}]"))
+            result.append(_Line(result[-1].group, "", "", "", end))
+        result.append(_Line(group, "", "", f"[{group}]", end))
         result.append(new)
         return result
     # What stands before the first group.
