@@ -7,10 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from configs.catalog import Catalog, CatalogItem
-from configs.catalog_patterns import matches_any
 from tasks.settings.document import Item, ProfileIdentity, Settings
+from tasks.settings.ini import key_of
 from tasks.settings.values import Account, Collector, Entry, SettingsHost
-
 
 #: What the open document says of an item that is in the sealed one.
 KEPT_SEALED: Final = "it is kept sealed, apart"
@@ -75,7 +74,8 @@ def _collect(
 
 
 def _item(item: CatalogItem, answers: Sequence[list[Entry] | str]) -> Item:
-    problems = tuple(dict.fromkeys(answer for answer in answers if isinstance(answer, str)))
+    told = (answer if isinstance(answer, str) else getattr(answer, "reason", "") for answer in answers)
+    problems = tuple(dict.fromkeys(text for text in told if text))
     entries: dict[Any, Entry] = {}
     for answer in answers:
         if not isinstance(answer, str):
@@ -88,7 +88,8 @@ def _item(item: CatalogItem, answers: Sequence[list[Entry] | str]) -> Item:
 
 
 def _redacted(item: CatalogItem, entry: Entry) -> bool:
-    return bool(item.redact) and matches_any(item.redact, entry.place.name, separator="\0", ignore_case=True)
+    place = entry.place
+    return item.redacts(key_of(place.name) if place.collector == "ini" else place.name)
 
 
 def _left_out(item: CatalogItem) -> Item:

@@ -11,8 +11,9 @@ from typing import Any, Final
 
 from configs.catalog_captures import FilesCapture
 from configs.catalog_variables import fill_in
+from configs.values import size_text
 from tasks.settings.asking import Answers, conflict, refused
-from tasks.settings.values import Account, Change, ChangeResult, Entry, Place, SettingsHost, Value
+from tasks.settings.values import Account, Change, ChangeResult, Entry, PartOfThem, Place, SettingsHost, Value
 
 #: A file as an entry: content in base64, or hash and size.
 FILE: Final = "file"
@@ -37,20 +38,22 @@ class FilesCollector:
         for capture in captures:
             known = capture.paths
             patterns.append(
-                [(one, ask.add({"op": "glob", "pattern": fill_in(one, account.variables)})) for one in known]
+                [(one, ask.add(_glob(one, capture.exclude, account, ignore_case=self._ignore_case))) for one in known]
             )
         ask.run()
-        found: list[dict[str, str] | str] = []
+        found: list[tuple[dict[str, str], list[str]] | str] = []
         for capture, asked in zip(captures, patterns, strict=True):
             found.append(_found(capture, asked, ask, account, ignore_case=self._ignore_case))
         read: dict[str, int] = {}
-        for paths in found:
-            if not isinstance(paths, str):
-                read |= {path: ask.add({"op": "file", "path": path}) for path in paths if path not in read}
+        for one in found:
+            if not isinstance(one, str):
+                for path in one[0]:
+                    if path not in read:
+                        read[path] = ask.add({"op": "file", "path": path})
         ask.run()
         results: list[list[Entry] | str] = []
-        for capture, paths in zip(captures, found, strict=True):
-            results.append(paths if isinstance(paths, str) else _entries(capture, paths, read, ask))
+        for capture, one in zip(captures, found, strict=True):
+            results.append(one if isinstance(one, str) else _entries(capture, *one, read, ask))
         return results
 
     def apply(self, host: SettingsHost, account: Account, changes: Sequence[Change]) -> list[ChangeResult]:
@@ -58,10 +61,10 @@ class FilesCollector:
         ask = Answers(host, account)
         numbers: list[int | None] = []
         for change in changes:
-            if not _known(change.place.container, account):
+            path = path_of(change.place, account)
+            if path is None:
                 numbers.append(None)
                 continue
-            path = fill_in(change.place.container, account.variables)
             expect = hash_of(change.expect)
             if change.value is None:
                 numbers.append(ask.add({"op": "remove", "path": path, "expect": expect}))
@@ -81,9 +84,9 @@ class FilesCollector:
         """Return what stands at these places now, and of which it cannot be told why."""
         ask = Answers(host, account)
         numbers = {
-            place: ask.add({"op": "file", "path": fill_in(place.container, account.variables)})
+            place: ask.add({"op": "file", "path": path})
             for place in places
-            if _known(place.container, account)
+            if (path := path_of(place, account)) is not None
         }
         ask.run()
         values: dict[Place, Value] = {}
@@ -95,6 +98,18 @@ class FilesCollector:
             elif answer.get("reason") != "vanished":
                 unreadable[place] = refused(answer)
         return values, unreadable
+
+
+def path_of(place: Place, account: Account) -> str | None:
+    """Return the path of a place, None where this computer has none.
+
+    Only what it begins with is a variable: a file may be called ``{home}``.
+    """
+    start, separator, rest = place.container.partition("/")
+    try:
+        return fill_in(start, account.variables) + separator + rest
+    except KeyError:
+        return None
 
 
 def value_of(answer: Mapping[str, Any]) -> Value:
@@ -131,6 +146,14 @@ def _with_known_paths(capture: FilesCapture, account: Account) -> FilesCapture:
     return capture if known == capture.paths else capture.model_copy(update={"paths": known})
 
 
+def _glob(pattern: str, exclude: Sequence[str], account: Account, *, ignore_case: bool) -> dict[str, Any]:
+    """Return the operation that looks for files, leaving out folders of which nothing is wanted."""
+    # On Windows names are compared otherwise than the host would; what is left out is left out here then.
+    outside = [] if ignore_case else [fill_in(one, account.variables) for one in exclude if _known(one, account)]
+    more = {"exclude": outside} if outside else {}
+    return {"op": "glob", "pattern": fill_in(pattern, account.variables), **more}
+
+
 def _found(
     capture: FilesCapture,
     asked: Sequence[tuple[str, int]],
@@ -138,9 +161,10 @@ def _found(
     account: Account,
     *,
     ignore_case: bool,
-) -> dict[str, str] | str:
-    """Return path -> path with its variable."""
+) -> tuple[dict[str, str], list[str]] | str:
+    """Return path -> path with its variable, and the folders that may not be looked into."""
     paths: dict[str, str] = {}
+    denied: list[str] = []
     for pattern, number in asked:
         answer = ask.answers[number]
         if not answer.get("ok"):
@@ -149,25 +173,33 @@ def _found(
             return f"more files than can be settings match {pattern}"
         place = pattern.partition("/")[0]
         start = fill_in(place, account.variables)
+        denied += [str(one) for one in answer.get("denied", ())]
         for path in answer["paths"]:
             portable = place + path[len(start) :] if path.startswith(start) else path
             if capture.covers(path, account.variables, ignore_case=ignore_case) and path not in paths:
                 paths[path] = portable
-    return paths
+    return paths, denied
 
 
 def _entries(
-    capture: FilesCapture, paths: Mapping[str, str], read: Mapping[str, int], ask: Answers
+    capture: FilesCapture, paths: Mapping[str, str], denied: Sequence[str], read: Mapping[str, int], ask: Answers
 ) -> list[Entry] | str:
     entries: list[Entry] = []
+    without = [f"{one.rpartition('/')[2]}: the folder may not be read" for one in denied]
     for path, portable in paths.items():
         answer = ask.answers[read[path]]
+        name = portable.rpartition("/")[2]
         if answer.get("ok"):
             if int(answer.get("size", 0)) <= capture.max_size:
                 entries.append(Entry(Place("files", portable), value_of(answer), changed=_time(answer)))
+            else:
+                without.append(f"{name}: larger than {size_text(capture.max_size)}")
         elif answer.get("reason") not in ("vanished", "special"):
-            return refused(answer)
-    return entries
+            without.append(f"{name}: {refused(answer)}")
+    if not without:
+        return entries
+    reason = ", ".join(without[:3]) + (f" and {len(without) - 3} more" if len(without) > 3 else "")
+    return PartOfThem(entries, reason) if entries else reason
 
 
 def _time(answer: Mapping[str, Any]) -> int | None:

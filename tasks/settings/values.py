@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -97,6 +97,14 @@ class Entry:
     changed: int | None = None
 
 
+class PartOfThem(list[Entry]):
+    """Entries of a capture some of which could not be had: ``reason`` says in words which and why."""
+
+    def __init__(self, entries: Iterable[Entry], reason: str) -> None:
+        super().__init__(entries)
+        self.reason = reason
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """A value to set at a place (None: to remove it), where ``expect`` is what stands there now (None: nothing)."""
@@ -153,7 +161,7 @@ class Collector(Protocol):
     kind: str
 
     def capture(self, host: SettingsHost, account: Account, captures: Sequence[Any]) -> list[list[Entry] | str]:
-        """Return the entries of each capture, or in words why there are none to be had."""
+        """Return the entries of each capture (``PartOfThem``: not all), or in words why there are none to be had."""
         ...
 
     def current(
