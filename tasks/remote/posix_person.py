@@ -7,7 +7,6 @@ lists the operations (``settings``).
 
 import base64
 import errno
-import fnmatch
 import hashlib
 import json
 import os
@@ -20,10 +19,19 @@ import sys
 import tempfile
 import time
 
+try:
+    import ctypes
+except ImportError:  # a Python without it
+    ctypes = None
+
 #: Content up to this size is sent, in bytes before base64; of a larger file only its hash.
 MAX_CONTENT = 512 * 1024
 #: What a command says beyond this is an error, in bytes.
 MAX_OUTPUT = 512 * 1024
+#: So do its errors, beyond this.
+MOST_ERRORS = 1024 * 1024
+#: How long what a command left running may take to end by itself, in seconds.
+GRACE = 0.5
 #: Files that one pattern may find.
 MAX_FOUND = 2000
 
@@ -97,7 +105,7 @@ def on_file(op):
 
 
 def pattern_of(text):
-    """Return a regular expression: ``*`` and ``?`` within a name, ``**`` any folders."""
+    """Return a regular expression: ``*`` within a name, ``**`` any folders, nothing else, as in the catalog."""
     parts = []
     for part in text.split("/"):
         parts.append(None if part == "**" else part)
@@ -107,33 +115,50 @@ def pattern_of(text):
         if part is None:
             result += ".*" if last else "(?:[^/]+/)*"
         else:
-            name = "".join("[^/]*" if c == "*" else "[^/]" if c == "?" else re.escape(c) for c in part)
+            name = "".join("[^/]*" if c == "*" else re.escape(c) for c in part)
             result += name if last else name + "/"
     return re.compile(result + r"\Z", re.DOTALL)
 
 
 def on_glob(op):
-    """Return the files that a pattern names, sorted, and whether there are more than may be."""
+    """Return the files that a pattern names, sorted, and whether there are more than may be.
+
+    A folder is not entered of which ``exclude`` leaves everything out: a name, or a pattern that describes its path.
+    Folders that may not be looked into are ``denied``.
+    """
     text = op["pattern"]
-    fixed = re.split(r"[*?]", text, maxsplit=1)[0]
+    outside = list(op.get("exclude") or ())
+    names_outside = [pattern_of(one) for one in outside if "/" not in one]
+    paths_outside = [pattern_of(one) for one in outside if "/" in one]
+
+    def left_out(path, name):
+        return any(one.match(name) for one in names_outside) or any(one.match(path) for one in paths_outside)
+
+    fixed = text.partition("*")[0]
     if fixed == text:
         return {"paths": [text] if os.path.isfile(text) else [], "more": False}
     base = fixed[: fixed.rfind("/")] or "/"
     wanted = pattern_of(text)
     deep = "**" in text
     depth = text.count("/")
-    found = []
-    for folder, folders, names in os.walk(base, followlinks=False):
-        folders.sort()
+    found, denied = [], []
+
+    def refused(error):
+        if error.errno in (errno.EACCES, errno.EPERM):
+            denied.append(error.filename)
+
+    for folder, folders, names in os.walk(base, onerror=refused, followlinks=False):
+        above = folder.rstrip("/") + "/"
         if not deep and folder.rstrip("/").count("/") >= depth - 1:
             del folders[:]
+        folders[:] = sorted(name for name in folders if not left_out(above + name, name))
         for name in sorted(names):
-            path = folder.rstrip("/") + "/" + name
-            if wanted.match(path) and os.path.isfile(path):
+            path = above + name
+            if wanted.match(path) and not left_out(path, name) and os.path.isfile(path):
                 if len(found) == MAX_FOUND:
-                    return {"paths": found, "more": True}
+                    return {"paths": found, "more": True, "denied": denied}
                 found.append(path)
-    return {"paths": found, "more": False}
+    return {"paths": found, "more": False, "denied": denied}
 
 
 def on_put(op):
@@ -261,11 +286,13 @@ def tidy():
         shutil.rmtree(path, ignore_errors=True)
 
 
-def run(argv, data=b"", seconds=20, with_bus=False):
+def run(argv, data=b"", seconds=20, with_bus=False, more=None):
     """Run a command and return its exit code, output and errors. Everything that it started ends with it."""
     env = environment()
-    if shutil.which(argv[0], path=env["PATH"]) is None:
-        raise Failed("no-program", "there is no program '%s' on this computer" % argv[0])
+    env.update(more or {})
+    name = argv[0]
+    if shutil.which(name, path=env["PATH"]) is None:
+        raise Failed("no-program", "there is no program '%s' on this computer" % name)
     if with_bus and sys.platform != "darwin" and not bus():
         if shutil.which("dbus-run-session", path=env["PATH"]) is None:
             raise Failed("no-program", "there is no program 'dbus-run-session' on this computer (package dbus)")
@@ -283,25 +310,138 @@ def run(argv, data=b"", seconds=20, with_bus=False):
             )
         except OSError as error:
             raise failed(error)
-        late = False
         try:
-            process.communicate(data, timeout=seconds)
-        except subprocess.TimeoutExpired:
-            late = True
+            late = not ended(process, data, seconds, (out, err))
         finally:
-            try:
-                os.killpg(process.pid, signal.SIGKILL)
-            except OSError:
-                pass
-            process.wait()
-        if late:
-            raise Failed("late", "'%s' did not answer within %d seconds" % (argv[0], seconds))
+            end(process)
         out.seek(0)
         err.seek(0)
         said = out.read(MAX_OUTPUT + 1)
-        if len(said) > MAX_OUTPUT:
-            raise Failed("too-large", "'%s' said more than %d kB" % (argv[0], MAX_OUTPUT // 1000))
+        if len(said) > MAX_OUTPUT or os.fstat(err.fileno()).st_size > MOST_ERRORS:
+            raise Failed("too-large", "'%s' said more than %d kB" % (name, MAX_OUTPUT // 1000))
+        if late:
+            raise Failed("late", "'%s' did not answer within %d seconds" % (name, seconds))
         return process.returncode, said, err.read(4096)
+
+
+def ended(process, data, seconds, files):
+    """Feed a command and return whether it has ended in time, having said no more than it may.
+
+    What it says is looked at meanwhile: it goes to a disk, which a program that says the same forever would fill.
+    """
+    until = time.monotonic() + seconds
+    pause = 0.01
+    while True:
+        try:
+            process.communicate(data, timeout=max(0.0, min(pause, until - time.monotonic())))
+            return True
+        except subprocess.TimeoutExpired:
+            # The rest of what it is fed waits within: it must not be given once more.
+            data, pause = None, min(pause * 2, 0.1)
+        if time.monotonic() >= until or any(os.fstat(one.fileno()).st_size > MOST_ERRORS for one in files):
+            return False
+
+
+def adopt():
+    """Become the parent of what a command leaves running (Linux: prctl(2), PR_SET_CHILD_SUBREAPER is 36)."""
+    if ctypes is not None and sys.platform != "darwin":
+        try:
+            ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)
+        except (OSError, AttributeError):
+            pass  # then only its process group ends with it
+
+
+def end(process):
+    """End a command with all that it started: first asked to, since a bus takes its socket away then."""
+    kill_group(process.pid, signal.SIGTERM)
+    try:
+        process.wait(GRACE)
+    except subprocess.TimeoutExpired:
+        kill_group(process.pid, signal.SIGKILL)
+        process.wait()
+    begun = time.monotonic()
+    pause = 0.002
+    # What runs in a session of its own is no more in the group, but ours, once its parents have ended.
+    while time.monotonic() < begun + 5:
+        try:
+            pid, _ = os.waitpid(-1, os.WNOHANG)
+        except OSError:
+            break  # there are none
+        if pid == 0:
+            number = signal.SIGTERM if time.monotonic() < begun + GRACE else signal.SIGKILL
+            for child in children():
+                try:
+                    os.kill(child, number)
+                except OSError:
+                    pass
+            time.sleep(pause)
+            pause = min(pause * 2, 0.05)
+    kill_group(process.pid, signal.SIGKILL)
+
+
+def kill_group(group, number):
+    try:
+        os.killpg(group, number)
+    except OSError:
+        pass  # nobody is in it any more
+
+
+def children():
+    """Return the numbers of our own processes, from /proc."""
+    found = []
+    for pid in os.listdir("/proc") if os.path.isdir("/proc/self") else ():
+        if pid.isdigit():
+            try:
+                with open("/proc/%s/stat" % pid, "rb") as file:
+                    # The name in brackets may hold spaces and brackets itself.
+                    if int(file.read().rpartition(b")")[2].split()[1]) == os.getpid():
+                        found.append(int(pid))
+            except (OSError, ValueError, IndexError):
+                continue
+    return found
+
+
+def on_dconf(op):
+    """Return what this person has set with dconf: its dump.
+
+    Of their own database alone: what the computer sets for everybody (dconf(7), profiles) is no choice of theirs. Where
+    the computer prescribes a profile, dconf reads no other one; ``defaults`` is what it says without their database.
+    ``kept`` tells whether there is such a database, where nothing can read it.
+    """
+    own = own_database("/etc/dconf/profile/user")
+    prescribed = os.path.exists("/run/dconf/user/%d" % os.getuid())
+    more = {}
+    if own and not prescribed:
+        more["DCONF_PROFILE"] = os.path.join(scratch(), "profile")
+        with open(more["DCONF_PROFILE"], "w") as file:
+            file.write("user-db:%s\n" % own)
+    try:
+        answer = {"program": True, "text": dumped(more, not own)}
+        if prescribed:
+            answer["defaults"] = dumped({"XDG_CONFIG_HOME": scratch()}, False)
+    except Failed as error:
+        if error.reason != "no-program":
+            raise
+        return {"program": False, "kept": os.path.exists(os.path.join(HOME, ".config/dconf", own or "user"))}
+    return answer
+
+
+def own_database(profile):
+    """Return the name of a person's own database in a profile, empty for one of another kind (read as it is)."""
+    try:
+        with open(profile, errors="replace") as file:
+            lines = [line.partition("#")[0].strip() for line in file]
+    except OSError:
+        return "user"
+    kind, _, name = next((line for line in lines if line), "").partition(":")
+    return name.strip() if kind == "user-db" else ""
+
+
+def dumped(more, with_bus):
+    code, out, err = run(["dconf", "dump", "/"], with_bus=with_bus, more=more)
+    if code != 0:
+        raise Failed("unreadable", "dconf ended with %d: %s" % (code, err.decode("utf-8", "replace").strip()[-500:]))
+    return out.decode("utf-8", "replace")
 
 
 def on_command(op):
@@ -351,14 +491,14 @@ def there(pattern):
     parts = pattern.split("/")
     bases = ["/"]
     for part in parts[1:]:
-        if re.search(r"[*?\[]", part):
-            found = []
+        if "*" in part:
+            found, wanted = [], pattern_of(part)
             for base in bases:
                 try:
                     names = sorted(os.listdir(base))
                 except OSError:
                     continue
-                found.extend(os.path.join(base, name) for name in fnmatch.filter(names, part))
+                found.extend(os.path.join(base, name) for name in names if wanted.match(name))
             bases = found[:MAX_FOUND]
         else:
             bases = [os.path.join(base, part) for base in bases]
@@ -420,6 +560,7 @@ def main():
     request = json.loads(sys.stdin.buffer.read().decode("utf-8"))
     HOME, USER = request["home"], request["user"]
     os.umask(0o077)
+    adopt()
     try:
         serve(request)
     finally:

@@ -1,13 +1,14 @@
 """Settings of GNOME and its programs: dconf, asked and told through its own program as the person.
 
-``dconf dump /`` reads the database without a bus; ``dconf load`` and ``dconf reset`` need a session bus, the person's
-own when signed in, else one for that moment. Format of a dump: a key file whose values are GVariant texts (dconf(1)).
+Their own database is read without a bus, and without what the computer sets for everybody; ``dconf load`` and
+``dconf reset`` need a session bus, the person's own when signed in, else one for that moment. Format of a dump: a key
+file whose values are GVariant texts (dconf(1)).
 """
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from configs.catalog_captures import DconfCapture
@@ -15,7 +16,8 @@ from tasks.settings.asking import Answers, refused
 from tasks.settings.values import Account, Change, ChangeResult, Entry, Place, SettingsHost, Value
 
 _KIND: Final = "gvariant"
-_DUMP: Final[Mapping[str, Any]] = {"op": "command", "argv": ["dconf", "dump", "/"]}
+_DUMP: Final[Mapping[str, Any]] = {"op": "dconf"}
+_NO_PROGRAM: Final = "there is no program 'dconf' on this computer to read them with (package dconf-cli)"
 
 
 class DconfCollector:
@@ -61,14 +63,14 @@ class DconfCollector:
                 resets.append(path_of(place))
             else:
                 values[path_of(place)] = change.value.data
-        failed = _write(host, account, values, resets)
+        refusals = _write(host, account, values, resets)
         after, _ = self.current(host, account, [change.place for change in changes])
         for change in changes:
             if change.place in results:
                 continue
             # What dconf made of it counts: a value of the wrong type would be stored and never used.
             done = after.get(change.place) == change.value
-            reason = "" if done else failed or "dconf did not take it"
+            reason = "" if done else refusals.get(path_of(change.place), "") or "dconf did not take it"
             results[change.place] = ChangeResult(change.place, ok=done, reason=reason)
         return [results[change.place] for change in changes]
 
@@ -116,26 +118,33 @@ def _dump(host: SettingsHost, account: Account) -> dict[str, str] | str:
     ask.run()
     (answer,) = ask.answers
     if not answer.get("ok"):
-        return {} if answer.get("reason") == "no-program" else refused(answer)
-    if answer.get("exit") != 0:
-        return f"dconf ended with {answer.get('exit')}: {answer.get('err')}"
+        return refused(answer)
+    if not answer.get("program"):
+        return _NO_PROGRAM if answer.get("kept") else {}
     try:
-        return parse_dump(base64.b64decode(answer["out"]).decode())
+        found = parse_dump(str(answer["text"]))
+        defaults = parse_dump(str(answer.get("defaults") or ""))
     except ValueError as error:
         return f"what dconf says cannot be read: {error}"
+    return {path: value for path, value in found.items() if defaults.get(path) != value}
 
 
-def _write(host: SettingsHost, account: Account, values: Mapping[str, str], resets: Iterable[str]) -> str:
-    """Write keys; return why some could not be."""
+def _write(host: SettingsHost, account: Account, values: Mapping[str, str], resets: Sequence[str]) -> Mapping[str, str]:
+    """Write keys; return key -> why it could not be."""
     why = _load(host, account, values, resets)
-    # One value that dconf does not take keeps all others of a load out.
-    if why and len(values) > 1:
-        for path, value in values.items():
-            _load(host, account, {path: value}, ())
-    return why
+    if not why:
+        return {}
+    if len(values) <= 1:
+        return dict.fromkeys((*values, *resets), why)
+    # One value that dconf does not take keeps all others of a load out: by halves, to those that it means.
+    found = dict.fromkeys(resets, why)
+    names = list(values)
+    for half in (names[: len(names) // 2], names[len(names) // 2 :]):
+        found |= _write(host, account, {path: values[path] for path in half}, ())
+    return found
 
 
-def _load(host: SettingsHost, account: Account, values: Mapping[str, str], resets: Iterable[str]) -> str:
+def _load(host: SettingsHost, account: Account, values: Mapping[str, str], resets: Sequence[str]) -> str:
     ask = Answers(host, account)
     if values:
         # A line break in a value would begin another key: GVariant texts have none.
