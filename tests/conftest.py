@@ -12,6 +12,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,6 +38,9 @@ _TOOLS = {
 #: fixture -> marker that its tests have without saying so
 _FIXTURES = {"sshd": "ssh", "s3_server": "s3", "s3_location": "s3", "windows": "wine"}
 
+#: Tests that share servers which take long to start.
+_TOGETHER = "tests/end_to_end/"
+
 _MISSED = pytest.StashKey[dict[str, int]]()
 
 
@@ -49,6 +53,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for fixture in getattr(item, "fixturenames", ()):
             if fixture in _FIXTURES:
                 item.add_marker(_FIXTURES[fixture])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give the workers whole files, and one of them the whole of ``end_to_end``: its servers start once.
+
+    In the order of the folders, so that what comes last is short and no worker waits for the other; xdist's own order
+    begins with the files of many tests, which here are the quick ones.
+    """
+    if config.getoption("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            return _TOGETHER if nodeid.startswith(_TOGETHER) else str(super()._split_scope(nodeid))
+
+    config.option.loadscopereorder = False
+    return Scheduling(config, log)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
