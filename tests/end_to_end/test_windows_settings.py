@@ -61,7 +61,7 @@ def test_settings_come_back_by_themselves_and_at_the_first_sign_in(computer: Win
     # Windows takes the line away and runs it, when the teacher signs in.
     prefix.run("reg", "delete", RUN_ONCE, "/v", "firstbell", "/f")
     with run_command_line(prefix, line.replace("-WindowStyle Hidden ", "")) as process:
-        assert process.communicate(timeout=60) == (b"", b"")
+        assert process.communicate(timeout=180) == (b"", b"")
     assert _value(computer, PRINTER, "Server") == r"REG_SZ \\north-print"
     second = site.run("snapshot", computer.name)
     assert "settings were put back: " in second.stdout + second.stderr
