@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -50,15 +51,52 @@ def catalog_for(context: Context, platform: str) -> Catalog | None:
     return load_catalog(known, context.folder / Path(own).expanduser() if own else None)
 
 
+class LaterDocuments(Mapping[str, bytes]):
+    """Documents of which some are made when they are first looked at: a snapshot does so at its end."""
+
+    def __init__(self, known: Mapping[str, bytes], make: Callable[[], Mapping[str, bytes]]) -> None:
+        self._known = known
+        self._make = make
+
+    @cached_property
+    def _all(self) -> Mapping[str, bytes]:
+        return {**self._known, **self._make()}
+
+    def __getitem__(self, name: str) -> bytes:
+        return self._all[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all)
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+
 def begin_capture(context: Context, remote: RemoteHost) -> None:
-    """Have a Windows host begin what takes its time there, before anything else is asked: programs start slowly."""
-    config = context.config.settings
-    if remote.hello.platform != "windows" or not config.capture:
+    """Look whether the catalog is sound, and have Windows begin what takes its time: programs start slowly there.
+
+    Raises ``ConfigError`` when the catalog is wrong, or there is nothing to seal settings with that are asked for.
+    """
+    catalog = _catalog(context, remote.hello.platform)
+    if catalog is None or remote.hello.platform != "windows":
         return
-    catalog = catalog_for(context, "windows")
-    captures = [one for item in catalog.chosen(config.on_request) for one in item.capture] if catalog else []
+    captures = [one for item in catalog.chosen(context.config.settings.on_request) for one in item.capture]
     if operations := commands_for_all(captures):
         remote.settings().begin_commands(operations)
+
+
+def _catalog(context: Context, platform: str) -> Catalog | None:
+    """Return the catalog, None where settings are not saved."""
+    config = context.config.settings
+    catalog = catalog_for(context, platform) if config.capture else None
+    if catalog is None or not len(catalog):
+        return None
+    if any(item.sensitive and item.id in config.on_request for item in catalog) and config.sealed_key is None:
+        raise ConfigError(
+            "'settings.on_request' names settings with secrets, and there is nothing to seal them with",
+            hint="Set 'settings.sealed_key' to the reference of a passphrase, or leave those items out.",
+        )
+    return catalog
 
 
 def capture_documents(
@@ -74,14 +112,9 @@ def capture_documents(
     What cannot be captured is told in ``notes``, and stops nobody's files from being saved.
     """
     config = context.config.settings
-    catalog = catalog_for(context, facts.platform) if config.capture else None
-    if catalog is None or not len(catalog):
+    catalog = _catalog(context, facts.platform)
+    if catalog is None:
         return {}
-    if any(item.sensitive and item.id in config.on_request for item in catalog) and config.sealed_key is None:
-        raise ConfigError(
-            "'settings.on_request' names settings with secrets, and there is nothing to seal them with",
-            hint="Set 'settings.sealed_key' to the reference of a passphrase, or leave those items out.",
-        )
     documents: dict[str, bytes] = {}
     host = remote.settings()
     for person in people:

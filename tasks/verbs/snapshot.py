@@ -25,7 +25,7 @@ from tasks.verbs.context import Context
 from tasks.verbs.early_walk import EarlyWalk
 from tasks.verbs.mac_host import veiled_folders
 from tasks.verbs.people import Person, capture_roots, covered_people, people_asked
-from tasks.verbs.settings_capture import begin_capture, capture_documents
+from tasks.verbs.settings_capture import LaterDocuments, begin_capture, capture_documents
 from tasks.verbs.site_repository import OpenRepository, open_repository, repository_place
 from tasks.verbs.windows_host import Spelling, folders_elsewhere, paths_of, with_onedrive
 
@@ -226,7 +226,11 @@ def _run(
             host=host.name,
         )
     rules = capture_rules(context, host, facts.platform, people)
-    settings = capture_documents(context, remote, facts, people, lambda: _repository_id(repository), notes)
+    known = {FACTS_DOCUMENT: facts_document(facts, people)}
+    # At the end: by then Windows has answered what it is slow at, and registry files are read from the shadow copy.
+    documents = LaterDocuments(
+        known, lambda: capture_documents(context, remote, facts, people, lambda: _repository_id(repository), notes)
+    )
     veiled = veiled_folders(remote, people, notes) if facts.platform == "darwin" else ()
     plan = CapturePlan(
         host=host.name,
@@ -235,7 +239,7 @@ def _run(
         roots=roots,
         rules=rules,
         tags=(f"reason:{reason.replace(' ', '-')}",),
-        documents={FACTS_DOCUMENT: facts_document(facts, people), **settings},
+        documents=documents,
         must_exist=tuple(person.desktop for person in people),
         veiled=veiled,
         shadow=facts.platform == "windows" and host.shadow_copy == "auto",
