@@ -1,6 +1,6 @@
 """What runs on a Linux or macOS host as the person whose settings they are: never as root, never from the disk.
 
-The helper (``posix_helper.py``) starts it as that person with this text and the operations of one request on standard
+The helper (``posix/person.py``) starts it as that person with this text and the operations of one request on standard
 input, and passes its answers on, a JSON line each. Standard library only, in the syntax of Python 3.6. ``PROTOCOL.md``
 lists the operations (``settings``).
 """
