@@ -112,7 +112,7 @@ def test_a_cut_connection_is_told_and_leaves_nothing_behind(
         for _ in reading:
             pass
     assert "lab-1" in str(caught.value)
-    process.wait(10)
+    process.wait(60)
     assert os.listdir(root) == []
     host.close()
 
@@ -125,7 +125,7 @@ def test_closing_while_the_helper_is_sending_ends_it(transport: SshTransport, tm
     reading = host.source().read([os.fsencode(tmp_path / "large")])
     next(reading)
     host.close()
-    process.wait(10)
+    process.wait(60)
     assert not [thread for thread in threading.enumerate() if thread.name == "frames to the helper"]
 
 

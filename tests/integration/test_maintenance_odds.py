@@ -139,7 +139,7 @@ def test_a_mail_server_that_is_down_keeps_no_computer(site: Odds) -> None:
 
 
 def test_two_workers_at_once(site: Odds) -> None:
-    both = threading.Barrier(2, timeout=20)
+    both = threading.Barrier(2, timeout=60)
     free = threading.Event()
 
     def hold(what: str) -> None:

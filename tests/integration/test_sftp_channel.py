@@ -646,7 +646,7 @@ def test_requests_wait_while_nobody_takes_answers(sshd: SshServer, root: bytes) 
     assert not sent.wait(0.5)
     assert sender.is_alive()
     channel.close()
-    sender.join(10)
+    sender.join(60)
     assert sent.is_set()
     transport.close()
 

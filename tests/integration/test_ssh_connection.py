@@ -184,7 +184,7 @@ def test_new_keys_under_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sid
             received.update(piece)
         feeder.join(30)
         assert received.digest() == hashlib.sha256(block * count).digest()
-        assert stream.wait(10) == 0
+        assert stream.wait(60) == 0
         keys.add(transport.link.H)
         assert len(keys) == 2
         transport.close()
@@ -262,7 +262,7 @@ def test_a_connection_that_is_cut_while_it_is_read(own: SshServer, caplog: pytes
         transport.start(["true"])
     stream.close()
     transport.close()
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 10
     # Nor do paramiko's threads complain on their own.
     assert [record for record in caplog.records if record.levelno > logging.DEBUG] == []
 
@@ -276,7 +276,7 @@ def test_a_connection_that_is_cut_while_a_reader_waits(own: SshServer) -> None:
     started = time.monotonic()
     with pytest.raises(Unreachable):
         stream.read(1)
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 10
     cutter.join()
     transport.close()
 
@@ -309,7 +309,7 @@ def test_a_host_that_freezes(own: SshServer) -> None:
         with pytest.raises((Timeout, Unreachable)):
             transport.start(["true"])
         transport.close()
-        assert time.monotonic() - started < 12
+        assert time.monotonic() - started < 30
     finally:
         for pid in frozen:
             os.kill(pid, signal.SIGCONT)

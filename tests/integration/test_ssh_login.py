@@ -108,7 +108,7 @@ def agent(sshd: SshServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
     subprocess.run(["ssh-add", "-q", str(sshd.client_key)], check=True, capture_output=True)
     yield
     process.terminate()
-    process.wait(10)
+    process.wait(60)
     process.stdout.close()
 
 
@@ -234,5 +234,5 @@ def test_a_silent_connection_is_kept_alive(tmp_path: Path, host_key: Path) -> No
         )
         transport = SshTransport("lab3-07", settings)
         transport.open()
-        assert script.kept_alive.wait(10)
+        assert script.kept_alive.wait(60)
         transport.close()

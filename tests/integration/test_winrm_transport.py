@@ -92,7 +92,7 @@ def test_cut_connections_lose_nothing_that_was_not_on_its_way(
         assert read_line(stream) == b"got %d\n" % number
     stream.finish_input()
     assert read_all(stream) == b"end\n"
-    assert stream.wait(5) == 0
+    assert stream.wait(60) == 0
     assert server.faults.dropped == 5 * every
     assert server.in_clear == 0
     transport.close()
@@ -218,7 +218,7 @@ def test_a_changed_password_is_tried_once(server: WinRmServer, transport: WinRmT
         stream.write(b"3\n")
     started = time.monotonic()
     transport.close()
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 5
     assert [ok for _, ok in server.accounts.logins].count(False) == 1
 
 
@@ -377,7 +377,7 @@ def test_the_host_goes_away(server: WinRmServer, make: Make) -> None:
         stream.read(1)
     started = time.monotonic()
     transport.close()
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 10
 
 
 def test_closing_is_quick_when_the_host_is_silent(server: WinRmServer, transport: WinRmTransport) -> None:
@@ -386,7 +386,7 @@ def test_closing_is_quick_when_the_host_is_silent(server: WinRmServer, transport
     server.faults.silent = True
     started = time.monotonic()
     transport.close()
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 10
 
 
 def test_a_silent_host_is_a_timeout(server: WinRmServer, make: Make) -> None:
@@ -412,8 +412,8 @@ def test_closing_ends_a_write_that_waits(server: WinRmServer, transport: WinRmTr
     wait_until(lambda: server.operations["Send"] >= 1)
     started = time.monotonic()
     stream.close()
-    writer.join(5)
-    assert time.monotonic() - started < 3
+    writer.join(15)
+    assert time.monotonic() - started < 10
     assert isinstance(outcome[0], Unreachable)
     # The transport is as good as before.
     assert read_all(transport.start(["echo", "x"])) == b"x\n"

@@ -104,7 +104,7 @@ def held_lock(client: ResticClient, files: Path) -> Iterator[subprocess.Popen[by
         yield process
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(60)
         if process.stdin:
             process.stdin.close()
 
@@ -179,7 +179,7 @@ def test_a_lock_excludes_until_it_is_gone(client: ResticClient, held_lock: subpr
     with pytest.raises(Locked):
         client.check()
     held_lock.kill()
-    held_lock.wait(10)
+    held_lock.wait(60)
     with pytest.raises(Locked) as caught:
         client.check()
     assert "unlock" in caught.value.hint

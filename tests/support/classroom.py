@@ -49,7 +49,7 @@ def missing() -> str:
         return "unshare or sshd"
     try:
         done = subprocess.run(
-            [*_becoming(Path("/etc")), "test", "-e", "/sys/class/dmi/id/passwd"], capture_output=True, timeout=10
+            [*_becoming(Path("/etc")), "test", "-e", "/sys/class/dmi/id/passwd"], capture_output=True, timeout=60
         )
     except OSError:
         return "unshare"

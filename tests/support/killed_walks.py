@@ -66,7 +66,7 @@ class KilledWalks:
 
     def close(self) -> None:
         """End the process."""
-        self._process.communicate(timeout=20)
+        self._process.communicate(timeout=60)
 
     def _answer(self) -> int:
         assert self._process.stdout is not None

@@ -145,7 +145,7 @@ class MailServer:
                 stream.close()
         if "--untied" in self.process.args:  # type: ignore[operator]
             self.process.terminate()
-        self.process.wait(timeout=20)
+        self.process.wait(timeout=60)
 
     @property
     def certificate(self) -> Path:

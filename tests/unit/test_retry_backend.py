@@ -163,7 +163,7 @@ def test_close_ends_a_wait_at_once() -> None:
     thread.start()
     assert waiting.wait(10)
     backend.close()
-    thread.join(10)
+    thread.join(60)
     assert not thread.is_alive()
     assert len(caught) == 1
     assert flaky.calls.count("save") == 1
