@@ -37,9 +37,7 @@ class FilesCollector:
         captures = [_with_known_paths(capture, account) for capture in captures]
         for capture in captures:
             known = capture.paths
-            patterns.append(
-                [(one, ask.add(_glob(one, capture.exclude, account, ignore_case=self._ignore_case))) for one in known]
-            )
+            patterns.append([(one, ask.add(_glob(one, capture.exclude, account))) for one in known])
         ask.run()
         found: list[tuple[dict[str, str], list[str]] | str] = []
         for capture, asked in zip(captures, patterns, strict=True):
@@ -146,10 +144,9 @@ def _with_known_paths(capture: FilesCapture, account: Account) -> FilesCapture:
     return capture if known == capture.paths else capture.model_copy(update={"paths": known})
 
 
-def _glob(pattern: str, exclude: Sequence[str], account: Account, *, ignore_case: bool) -> dict[str, Any]:
+def _glob(pattern: str, exclude: Sequence[str], account: Account) -> dict[str, Any]:
     """Return the operation that looks for files, leaving out folders of which nothing is wanted."""
-    # On Windows names are compared otherwise than the host would; what is left out is left out here then.
-    outside = [] if ignore_case else [fill_in(one, account.variables) for one in exclude if _known(one, account)]
+    outside = [fill_in(one, account.variables) for one in exclude if _known(one, account)]
     more = {"exclude": outside} if outside else {}
     return {"op": "glob", "pattern": fill_in(pattern, account.variables), **more}
 
