@@ -385,3 +385,35 @@ def test_what_came_back_is_told(wiped: SettingsSite) -> None:
     told = {one.state: one.names for one in back.settings}
     assert told["back"] == ("Desktop wallpaper", "Timetable")
     assert told["kept"] == ("Printer of the room",)
+
+
+def test_a_sealed_document_that_does_not_open_is_told_and_the_others_come_back(
+    site: SettingsSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.config["settings"] |= {"on_request": ["north-keys"], "sealed_key": "env:FIRSTBELL_SETTINGS_KEY"}
+    site.write()
+    site.put(".config/register.secret", SECRET)
+    site.last("snapshot", HOST, expect=0)
+    site.wipe()
+    monkeypatch.setenv("FIRSTBELL_SETTINGS_KEY", "another passphrase")
+    code, out, _ = site.say("restore", HOST, "--yes")
+    assert code == 3
+    assert "the sealed settings do not open" in out
+    assert (site.text(".config/register.secret"), site.text(".printer")) == (None, "Room 12")
+    monkeypatch.setenv("FIRSTBELL_SETTINGS_KEY", "a passphrase of its own")
+    site.damage("settings-a.ito.sealed", lambda data: data[:-1] + bytes([data[-1] ^ 1]))
+    assert "the sealed settings do not open" in str(site.restore(expect=3)["settings"][0]["notes"])
+    assert site.text(".config/register.secret") is None
+
+
+def test_what_firstbell_has_put_there_once_it_is_forgotten_counts_as_the_teachers(wiped: SettingsSite) -> None:
+    wiped.restore()
+    wiped.put(".printer", "mine")
+    with wiped.repository() as (_, snapshots):
+        images = [one.id.hex() for one in snapshots if one.id and "before-restore" in one.tags]
+    assert images
+    for name in images:
+        (found,) = (wiped.folder / "repository" / "snapshots").rglob(name)
+        found.unlink()
+    assert wiped.outcomes()["keep"] == ["north-printer"]
+    assert wiped.text(".printer") == "mine"

@@ -22,6 +22,7 @@ from tasks.repository.blob import BlobType
 from tasks.repository.repository import Repository
 from tasks.repository.snapshot_file import Snapshot
 from tasks.repository.tree import Tree
+from tasks.restorer.undo_document import BEFORE_RESTORE
 from tasks.restorer.walk import INTERNAL, node_at
 from tasks.verbs.site_repository import open_repository
 from tests.support.gate_site import HOST, GateSite
@@ -181,10 +182,11 @@ class SettingsSite(GateSite):
         return found
 
     def damage(self, name: str, change: Callable[[bytes], bytes]) -> None:
-        """Save the newest snapshot once more, with another text in one of firstbell's documents."""
+        """Save the newest snapshot (no before-image) once more, with another text in one of firstbell's documents."""
         context = self.context()
         with open_repository(context, "north", host=HOST) as opened:
-            repository, newest = opened.repository, opened.snapshots()[-1]
+            repository = opened.repository
+            newest = [one for one in opened.snapshots() if BEFORE_RESTORE not in one.tags][-1]
             root = repository.load_tree(newest.tree)
             own = next(node for node in root.nodes if node.name == INTERNAL.strip(b"/"))
             assert own.subtree is not None
