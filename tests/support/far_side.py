@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 _ROOT: Final = Path(__file__).parents[2]
-_PRODUCT: Final = ("Link*.cs", "Seal.cs", "Spool.cs", "Json.cs")
+_PRODUCT: Final = ("Link*.cs", "Seal.cs", "Spool*.cs", "Json.cs")
 
 
 def build_far_side(folder: Path) -> list[str]:
