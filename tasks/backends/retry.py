@@ -93,7 +93,7 @@ class RetryBackend(Backend):
             except FileExistsError:
                 if not (uncertain and self.inner.load(name) == bytes(data)):
                     raise
-            except Exception:
+            except Exception:  # whatever broke, it may have been saved before
                 uncertain = True
                 raise
 
@@ -132,7 +132,7 @@ class RetryBackend(Backend):
             attempt += 1
             try:
                 result = function()
-            except Exception as error:
+            except Exception as error:  # the backend itself says which of them pass
                 if not self.inner.is_transient(error):
                     # That, too, was an answer.
                     self._away_since = None

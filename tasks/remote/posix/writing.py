@@ -283,7 +283,7 @@ class Writer:
                 answer(self.commit(reply, files, dirty))
             except (BrokenPipeError, ConnectionError):
                 pass  # nobody is there to read: the input ends too
-            except Exception as error:
+            except Exception as error:  # a thread that ends in silence would let the worker wait for ever
                 reply.fail("internal", "%s: %s" % (type(error).__name__, error))
 
         self.running = threading.Thread(target=run)
