@@ -40,6 +40,7 @@ from tasks.reports.display import md
 from tasks.reports.markdown import table
 from tasks.reports.restore import held_back
 from tasks.reports.restore_page import headline
+from tasks.reports.settings import settings_headline
 from tasks.reports.units import count_of, plain_size
 from tasks.restorer.items import RestorePlan
 from tasks.restorer.request import Mode
@@ -188,6 +189,8 @@ def _final(state: State[Any]) -> State[Any]:
             message += f". Undo number: {outcome.undo_id}"
     else:
         message = f"{outcome.host}: {_planned(outcome)}"
+    if settings := settings_headline(outcome.settings):
+        message += f". Settings: {settings}"
     if outcome.complete:
         return Completed(message=message)
     if outcome.result is not None and not outcome.result.verified:

@@ -149,7 +149,7 @@ def _show_result(context: Context, outcome: RestoreOutcome, asked: dict[str, str
     if outcome.result is None:
         return
     zone = _zone(context, outcome.host)
-    page = result_page(outcome.result, Asked(**asked), zone, undo_id=outcome.undo_id)
+    page = result_page(outcome.result, Asked(**asked), zone, undo_id=outcome.undo_id, settings=outcome.settings)
     publish(artifact_key("restore", outcome.host), page, f"What was restored to {outcome.host}")
 
 

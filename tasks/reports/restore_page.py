@@ -13,10 +13,12 @@ from typing import Final
 from tasks.reports.display import md, md_code, shorten, show_path
 from tasks.reports.markdown import table
 from tasks.reports.restore import HELD_BACK, NAMED, PROBLEM_WORDS
+from tasks.reports.settings import settings_lines
 from tasks.reports.units import count_of, duration, local_day_time, plain_size
 from tasks.restorer.compare import Action
 from tasks.restorer.items import RestorePlan
 from tasks.restorer.result import RestoreResult
+from tasks.settings.person import PersonSettings
 
 _ACTIONS: Final[dict[Action, tuple[str, str]]] = {
     "create": ("come back", "nothing is there now"),
@@ -62,13 +64,18 @@ def plan_page(plan: RestorePlan, asked: Asked, zone: tzinfo, *, only_shown: bool
     return "\n".join(lines).rstrip() + "\n"
 
 
-def result_page(result: RestoreResult, asked: Asked, zone: tzinfo, *, undo_id: str) -> str:
+def result_page(
+    result: RestoreResult, asked: Asked, zone: tzinfo, *, undo_id: str, settings: Sequence[PersonSettings] = ()
+) -> str:
     """Return what became of a restore, and how it is undone."""
     lines = ["# What was restored", "", *_head(result.plan, asked, zone), "", f"**{headline(result)}**", ""]
     lines += [f"It took {duration(result.seconds)}. {_verified(result)}", ""]
     for kind, words in PROBLEM_WORDS.items():
         named = [(one.path, one.detail or one.reason) for one in result.problems if one.kind == kind]
         lines += _named(words[0].upper() + words[1:], named)
+    if told := settings_lines(settings):
+        # What stands below a line on a terminal stands in a list of its own here.
+        lines += ["## Settings", "", *(f"{'  ' * (text.startswith(' '))}- {md(text.strip())}" for text in told), ""]
     if undo_id:
         lines += [
             "## To undo this",

@@ -15,16 +15,16 @@ from tasks.settings.plan import Outcome, SettingsPlan, Step
 _WORDS: Final[dict[Outcome, str]] = {
     Outcome.SET: "to put back",
     Outcome.SAME: "as they were",
-    Outcome.WITH_FILES: "that come back with the files",
-    Outcome.FIRST_SIGN_IN: "that come back when they first sign in",
+    Outcome.WITH_FILES: "coming back with the files",
+    Outcome.FIRST_SIGN_IN: "coming back when they first sign in",
     Outcome.KEEP: "changed after the snapshot: kept as they are",
     Outcome.ASK: "changed after the snapshot: name them to put them back (--replace-setting)",
     Outcome.NO_PROGRAM: "kept in the snapshot until the program is installed",
-    Outcome.CLOSE_FIRST: "that wait, since a program is open that would write over them",
-    Outcome.OTHER_VERSION: "that do not fit this version",
-    Outcome.NEEDS_IT: "that IT has to do",
-    Outcome.CANNOT: "that cannot come back",
-    Outcome.UNKNOWN: "that the catalog does not know any more: kept in the snapshot",
+    Outcome.CLOSE_FIRST: "waiting, since a program is open that would write over it",
+    Outcome.OTHER_VERSION: "not fitting this version",
+    Outcome.NEEDS_IT: "for IT to do",
+    Outcome.CANNOT: "with no way back",
+    Outcome.UNKNOWN: "not in the catalog any more: kept in the snapshot",
 }
 #: Of these every item is named, with its reason.
 _NAMED: Final = (
@@ -95,6 +95,22 @@ def _items(steps: Sequence[Step]) -> list[Step]:
 def _listed(steps: Sequence[Step], most: int = 6) -> str:
     names = ", ".join(show_text(step.name) for step in steps[:most])
     return f"{names} and {len(steps) - most} more" if len(steps) > most else names
+
+
+def settings_headline(people: Sequence[PersonSettings]) -> str:
+    """Return one line for a run: how many values, and whether somebody is needed; empty with nothing to say."""
+    done = sum(len(one.result.done) for one in people if one.result is not None)
+    failed = sum(len(one.result.failed) for one in people if one.result is not None)
+    waiting = sum(len(one.plan.items(Outcome.ASK, Outcome.CLOSE_FIRST)) for one in people if one.plan is not None)
+    parts = [f"{count_of(done, 'value')} put back"] if done else []
+    parts += [f"{count_of(failed, 'value')} not"] if failed else []
+    parts += [f"{waiting:,} waiting"] if waiting else []
+    parts += [f"{show_text(one.name)}: {show_text(why)}" for one in people for why in _troubles(one)]
+    return ", ".join(parts)
+
+
+def _troubles(one: PersonSettings) -> tuple[str, ...]:
+    return (one.problem, *one.notes) if one.problem else one.notes
 
 
 def settings_json(people: Sequence[PersonSettings]) -> list[dict[str, Any]]:
