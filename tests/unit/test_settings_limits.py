@@ -43,8 +43,18 @@ def test_the_release_of_the_desktop_counts_on_linux(then: str, now: str, *, fits
     ("versions", "then", "now", "told"),
     [
         ({"same": "os-build"}, "Windows 11 Pro 23H2 (build 22631.4317)", "Windows 11 Pro 23H2 (build 22631.9)", ""),
-        ({"same": "os-build"}, "Windows 11 Pro (build 22631)", "Windows 11 Pro (build 26100)", "captured on version 10.0.22631"),
-        ({"os_min": "10.0.22000"}, "", "Windows 10 Pro 22H2 (build 19045.3803)", "for versions of the system from 10.0.22000"),
+        (
+            {"same": "os-build"},
+            "Windows 11 Pro (build 22631)",
+            "Windows 11 Pro (build 26100)",
+            "captured on version 10.0.22631",
+        ),
+        (
+            {"os_min": "10.0.22000"},
+            "",
+            "Windows 10 Pro 22H2 (build 19045.3803)",
+            "for versions of the system from 10.0.22000",
+        ),
         # Versions of programs are not captured: kept and told, not tried.
         ({"same": "app-major"}, "10.0.22631", "10.0.22631", "version unknown of the program"),
     ],
