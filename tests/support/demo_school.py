@@ -126,7 +126,9 @@ class SchoolDemo(Demo):
     def carry_out(self, keys: dict[str, str]) -> dict[str, dict[str, Any]]:
         """Walk until the computers that may be wiped are back, and return where each stands."""
         rooms = self.school.classroom
-        self.deployment("run-maintenance/run-now", {"plan": PLAN})
+        # Without serial numbers IT must vouch for those that came back.
+        by_hand = not all(one.own_serial for one in rooms.computers.values())
+        self.deployment("run-maintenance/run-now", {"plan": PLAN}, partly=by_hand)
         for _ in range(_WALKS):
             erased = self.school.erased()
             expect(set(erased) <= set(self.agree), f"wiped: {sorted(erased)}")
@@ -138,7 +140,7 @@ class SchoolDemo(Demo):
             for name in erased:
                 if not rooms[name].own_serial and standing[name]["state"] == "attention":
                     self.vouch(name)
-            self.deployment("run-open-maintenance/maintenance-north", {"site": "north"})
+            self.deployment("run-open-maintenance/maintenance-north", {"site": "north"}, partly=by_hand)
         else:
             raise SystemExit(f"not everything is back: {json.dumps(standing, indent=1)}")
         erased = self.school.erased()
