@@ -49,6 +49,10 @@ Argument = Annotated[str, AfterValidator(_argument)]
 Minutes = Annotated[int, Field(ge=1, le=7 * 24 * 60)]
 
 
+#: In days. No maintenance lasts longer, and to look at each hour of thousands of years would take as long.
+_LONGEST_WINDOW = 400
+
+
 class HostChoice(Model):
     """Which computers, all of one school. A name that matches nothing is a mistake."""
 
@@ -73,6 +77,9 @@ class Window(Model):
     def _in_order(self) -> Window:
         if self.end <= self.start:
             msg = "the window ends before it begins"
+            raise ValueError(msg)
+        if (self.end - self.start).days > _LONGEST_WINDOW:
+            msg = f"the window is longer than {_LONGEST_WINDOW} days; is a year mistyped?"
             raise ValueError(msg)
         return self
 

@@ -82,6 +82,7 @@ def test_every_problem_stands_where_it_is_in_the_file(tmp_path: Path) -> None:
         ({"name": "lab4"}, "the plan calls itself 'lab4' and its file 'lab3.yaml'"),
         ({"hosts": {}}, "'hosts' names no computers"),
         ({"window": {"start": "2026-07-06 17:00", "end": "2026-07-06 17:00"}}, "the window ends before it begins"),
+        ({"window": {"start": "2026-07-06 17:00", "end": "2062-07-06 17:00"}}, "is a year mistyped?"),
         ({"deadline": "2026-07-08 12:00"}, "eople could still agree ('deadline') when the window has ended"),
         ({"approvals": {"by": "people"}}, "'by: people' needs 'people': who must agree?"),
         ({"action": {"kind": "wipe"}}, "At 'action': 'kind' must be one of 'command', 'http', 'ansible', 'manual'"),
