@@ -64,6 +64,10 @@ class PlanSite(GateSite):
 def clock_of(hours: float) -> str:
     """Return what the clock of the school shows in some hours, as a plan has it.
 
-    Added to that clock instead, they could end in the hour that is skipped in spring.
+    Added to that clock instead, they could end in the hour that is skipped in spring; and where it shows an hour for
+    the second time in autumn, a plan means the first.
     """
-    return f"{(datetime.now(UTC) + timedelta(hours=hours)).astimezone(ZONE):%Y-%m-%d %H:%M}"
+    when = (datetime.now(UTC) + timedelta(hours=hours)).astimezone(ZONE)
+    if when.fold and hours > 0:
+        when += timedelta(hours=1)
+    return f"{when:%Y-%m-%d %H:%M}"
