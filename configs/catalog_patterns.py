@@ -26,8 +26,15 @@ def excluded(patterns: Iterable[str], path: str, *, separator: str = "/", ignore
     ``Cache`` leaves out every file and folder of that name, with all that is in it.
     """
     parts = path.split(separator)
-    above = [separator.join(parts[: count + 1]) for count in range(len(parts))]
+    above: list[str] = []
     for pattern in patterns:
+        if not ("*" in pattern or separator in pattern or ignore_case):
+            # Mostly it is a plain name, and there are thousands of files.
+            if pattern in parts:
+                return True
+            continue
+        if separator in pattern and not above:
+            above = [separator.join(parts[: count + 1]) for count in range(len(parts))]
         candidates = above if separator in pattern else parts
         if any(matches(pattern, one, separator=separator, ignore_case=ignore_case) for one in candidates):
             return True

@@ -99,8 +99,9 @@ def encode(settings: Settings) -> bytes:
         "variables": dict(sorted(settings.variables.items())),
         "items": [_item_to_json(item) for item in sorted(settings.items, key=lambda item: item.id)],
     }
-    text = json.dumps({"version": VERSION, "sha256": _digest(content), "settings": content}, indent=1, sort_keys=True)
-    return text.encode() + b"\n"
+    # Written once: that of somebody with a large profile is megabytes.
+    text = _canonical(content)
+    return b'{"settings":%b,"sha256":"%b","version":%d}\n' % (text, _sha256(text).encode(), VERSION)
 
 
 def decode(data: bytes) -> Settings:
@@ -127,7 +128,7 @@ def _content(outer: Any) -> Any:
         or set(outer) != {"version", "sha256", "settings"}
     ):
         raise ValueError("its frame is not as it should be")
-    if outer["sha256"] != _digest(outer["settings"]):
+    if outer["sha256"] != _sha256(_canonical(outer["settings"])):
         raise ValueError("its checksum does not match")
     return outer["settings"]
 
@@ -136,9 +137,12 @@ def _unreadable(why: str, hint: str = _OLDER) -> SettingsUnreadable:
     return SettingsUnreadable(f"the settings in this snapshot cannot be read: {why}", hint=hint)
 
 
-def _digest(content: Any) -> str:
-    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(canonical.encode()).hexdigest()
+def _canonical(content: Any) -> bytes:
+    return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
+
+
+def _sha256(text: bytes) -> str:
+    return hashlib.sha256(text).hexdigest()
 
 
 def _item_to_json(item: Item) -> dict[str, Any]:

@@ -7,6 +7,9 @@ class Person:
     Only where the helper itself is that person, or root. A home that root owns, as on a test bench, is root's.
     """
 
+    #: The program that was loaded last: its text, and its names.
+    loaded = ("", {})
+
     def __init__(self, user, home):
         self.user = user
         self.home = home
@@ -33,15 +36,29 @@ class Person:
             os.setgid(self.gid)
             os.setuid(self.uid)
 
+    @classmethod
+    def load(cls, program):
+        """Return the names of a program. What it imports is loaded as who we are: the person may not be let into this
+        Python's folder. Loaded once, since each request has a process of its own."""
+        if cls.loaded[0] != program:
+            names = {"__name__": "firstbell_settings"}
+            try:
+                exec(compile(program, "firstbell-settings", "exec"), names)
+            except Exception as error:
+                raise RequestError("internal", "the program for settings failed: %s" % error)
+            cls.loaded = (program, names)
+        return cls.loaded[1]
+
     def run(self, program, request, reply):
         """Yield what the program says, line by line."""
+        names = self.load(program)
         given, feed = os.pipe()
         take, said = os.pipe()
         why, errors = os.pipe()
         # Not a new interpreter: ours may lie where the person may not look.
         pid = os.fork()
         if pid == 0:
-            self.become_program(program, given, said, errors)
+            self.become_program(names, given, said, errors)
         for fd in (given, said, errors):
             os.close(fd)
         lines = queue.Queue()
@@ -77,7 +94,7 @@ class Person:
                     pass
                 os.waitpid(pid, 0)
 
-    def become_program(self, program, given, said, errors):
+    def become_program(self, names, given, said, errors):
         """Be the person's process from here on; never returns."""
         code = 1
         try:
@@ -89,9 +106,6 @@ class Person:
                 os.dup2(source, target)
             os.closerange(3, 4096)
             sys.stdin, sys.stdout = os.fdopen(0, "r"), os.fdopen(1, "w")
-            # What it imports is loaded as who we are: the person may not be let into this Python's folder.
-            names = {"__name__": "firstbell_settings"}
-            exec(compile(program, "firstbell-settings", "exec"), names)
             self.become()
             os.chdir("/")
             names["main"]()
