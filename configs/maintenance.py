@@ -38,6 +38,27 @@ def _argument(value: str) -> str:
     return value
 
 
+def _address(value: str) -> str:
+    if re.fullmatch(r"https?://[^\s@]+", value) is None:
+        msg = "an address begins with https:// (or http://), and has no blanks and no password in it"
+        raise ValueError(msg)
+    return value
+
+
+def _header(value: str) -> str:
+    if any(not one.isprintable() for one in value):
+        msg = "a header is one line of text"
+        raise ValueError(msg)
+    return value
+
+
+def _header_name(value: str) -> str:
+    if re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", value) is None:
+        msg = "a header's name has letters, digits and '-'"
+        raise ValueError(msg)
+    return value
+
+
 #: A moment by the clock of the school, without a time zone; ``tasks.policy.school_time`` makes it aware.
 LocalTime = Annotated[
     datetime,
@@ -46,6 +67,9 @@ LocalTime = Annotated[
     WithJsonSchema({"type": "string", "title": "Local time"}),
 ]
 Argument = Annotated[str, AfterValidator(_argument)]
+Address = Annotated[str, AfterValidator(_address)]
+HeaderName = Annotated[str, AfterValidator(_header_name)]
+Header = Annotated[str, AfterValidator(_header)]
 Minutes = Annotated[int, Field(ge=1, le=7 * 24 * 60)]
 
 
@@ -136,16 +160,15 @@ class HttpAction(Model):
     """A call to an imaging server, such as FOG, AWX, a ConfigMgr or MDT web service, or Jamf."""
 
     kind: Literal["http"]
-    url: str = Field(
-        pattern=r"^https?://[^\s@]+$",
+    url: Address = Field(
         description="Address of the call; placeholders as with `command`.",
         examples=["https://fog.school.example/fog/host/{mac}/task"],
     )
     method: Literal["POST", "PUT", "PATCH"] = Field(default="POST", description="HTTP method.", examples=["POST"])
-    headers: dict[str, str] = Field(
+    headers: dict[HeaderName, Header] = Field(
         default={}, description="Headers that are no secret.", examples=[{"Content-Type": "application/json"}]
     )
-    secret_headers: dict[str, SecretReference] = Field(
+    secret_headers: dict[HeaderName, SecretReference] = Field(
         default={},
         description="Headers whose values are secrets, as references.",
         examples=[{"Authorization": "file:/etc/firstbell/awx.authorization"}],

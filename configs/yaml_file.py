@@ -113,11 +113,15 @@ def parse_yaml(data: bytes) -> Document:
         return _parse(text, _FastTextLoader)
     except yaml.YAMLError:
         pass
+    except RecursionError:
+        return Document(None, problems=(Problem("", "its lists stand in one another too deeply"),))
     # once more by the parser whose messages are the clearer ones, and the same on every machine
     try:
         return _parse(text, _TextLoader)
     except yaml.YAMLError as error:
         return Document(None, problems=(_syntax_problem(error, text),))
+    except RecursionError:
+        return Document(None, problems=(Problem("", "its lists stand in one another too deeply"),))
 
 
 def _parse(text: str, kind: type[Any]) -> Document:

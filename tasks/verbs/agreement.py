@@ -66,7 +66,9 @@ def with_people(
         else:
             found = standing_of(subject_of(host, plan), (), ledger.lines, now, problems=ledger.problems)
     except ConfigError as error:
-        return replace(facts, problems=(*facts.problems, f"the file of people cannot be read: {error.message}"))
+        return replace(
+            facts, problems=(*facts.problems, f"the file of people cannot be read: {' '.join(error.message.split())}")
+        )
     approval = None
     if asked and found.agreed and found.until is not None:
         approval = ApprovalFact(" and ".join(found.by), found.until, host.name, plan.name if plan is not None else "")

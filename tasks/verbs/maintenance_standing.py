@@ -17,6 +17,8 @@ _GOING: Final = {
     Do.CANCEL: "it was stopped, and stays as it is",
     Do.LEAVE: "the time for it is over, and it stays as it is",
 }
+#: What somebody said, and took back since: there is something to do now.
+_ANSWERS: Final = (Kind.REFUSED, Kind.DEFERRED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ def standing_of(host: str, facts: Facts, move: Move, *, by_another: bool = False
         where, text, needs = "running", "another worker is at it", ""
     elif move.do is not Do.WAIT:
         where, text = "waits", _GOING.get(move.do, "it goes on with the next run")
-        if note is not None:
+        if note is not None and note.kind not in _ANSWERS:
             text = note.reason or text
             where = "attention" if note.kind in (Kind.ATTENTION, Kind.FAILED) else "waits"
             needs = "IT looks at this computer" if where == "attention" else ""

@@ -260,6 +260,11 @@ def test_a_teacher_who_says_no_at_the_last_moment(site: Odds, at: str) -> None:
     site.computer.hook = once(refuse, at, number=1 if at == "clear" else 2)
     standing = site.step_on()
     assert (standing.state, standing.step, standing.reasons) == ("waits", "refused", ("Aiko Ito said no",))
+    # Taken back, it does not stand there as if it were still so.
+    refusal = site.computer.agreement
+    site.computer.agreement = Agreement(agreed=True)
+    assert site.standing().text == "it goes on with the next run"
+    site.computer.agreement = refusal
     assert site.computer.wiped == []
     steps = site.steps()
     site.step_on()

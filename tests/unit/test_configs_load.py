@@ -140,6 +140,8 @@ def test_a_site_without_repository(tmp_path: Path) -> None:
         ("s3:\n  region: a\n  region: b", "At 's3.region': stands twice, in line 2 and in line 3; keep one of them"),
         ("- repository", "Here belong lines 'section:' with indented lines 'key: value'"),
         (b"s3:\n  region: \xff", "Line 2 is not UTF-8 text; save the file as UTF-8"),
+        ("x: " + "[" * 3000, "Its lists stand in one another too deeply"),
+        ("x: " + "[" * 3000 + "]" * 3000, "Its lists stand in one another too deeply"),
         ("? [a]\n: 1", "Line 1, column 3: this is not YAML: a key must be a plain word"),
     ],
 )  # fmt: skip
