@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from configs.base import Model
 from configs.catalog_patterns import excluded, fixed_part, matches, matches_any
-from configs.catalog_variables import check_path, fill_in
+from configs.catalog_variables import check_no_nul, check_path, fill_in
 from configs.folders import text_or_advice
 from configs.values import Size
 
@@ -68,6 +68,9 @@ def _check_key(value: str) -> str:
 
 
 def _check_dconf(value: str) -> str:
+    if "*" in value:
+        msg = f"'{value}': a path of dconf has no '*'; end it with '/' for all below, and leave out by 'exclude'"
+        raise ValueError(msg)
     if _DCONF.fullmatch(value) is None or value == "/" or "//" in value:
         msg = f"'{value}' is no path of dconf; write '/org/gnome/desktop/background/' (all below) or '/.../picture-uri'"
         raise ValueError(msg)
@@ -89,7 +92,8 @@ ValueNames = Annotated[tuple[str, ...], BeforeValidator(_value_names), Field(min
 CatalogPath = Annotated[str, BeforeValidator(text_or_advice), AfterValidator(check_path)]
 Paths = Annotated[tuple[CatalogPath, ...], BeforeValidator(one_or_list)]
 RegistryKey = Annotated[str, AfterValidator(_check_key)]
-Words = Annotated[tuple[str, ...], Field(min_length=1)]
+Word = Annotated[str, AfterValidator(check_no_nul)]
+Words = Annotated[tuple[Word, ...], Field(min_length=1)]
 
 
 class FilesCapture(Model):
@@ -198,12 +202,19 @@ class PlistCapture(Model):
         return matches_any(self.keys, key, separator="\0") and not matches_any(self.exclude, key, separator="\0")
 
 
+def _check_group(value: str) -> str:
+    if value.startswith("[") and value.endswith("]"):
+        msg = f"'{value}': a group is written without its outer brackets, '{value[1:-1]}'"
+        raise ValueError(msg)
+    return value
+
+
 class IniCapture(Model):
     """Keys of a file with `[group]` and `key=value`, such as those of KDE; what else the file holds is left alone."""
 
     kind: Literal["ini"] = Field(description="`ini`")
     file: CatalogPath = Field(description="The file.", examples=["{config}/kdeglobals"])
-    groups: Annotated[Mapping[str, Names], Field(min_length=1)] = Field(
+    groups: Annotated[Mapping[Annotated[str, AfterValidator(_check_group)], Names], Field(min_length=1)] = Field(
         description=(
             "Group (`*` allowed) -> keys (`*` allowed, `all` for all of them). A group in a group is written as in the "
             "file between its outer brackets, `Containments][1`; what stands before the first group is the group ``."
@@ -229,7 +240,7 @@ class CommandCapture(Model):
         description="The program and its words; variables such as `{home}` are filled in.",
         examples=[["lpstat", "-d"]],
     )
-    apply: tuple[str, ...] = Field(
+    apply: tuple[Word, ...] = Field(
         default=(),
         description=(
             "The command that puts it back. `{value}` becomes what was captured (with `lines`: one call for each "

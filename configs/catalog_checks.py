@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
-from configs.catalog_captures import Capture
+from configs.catalog_captures import Capture, CommandCapture
 from configs.catalog_item import CatalogItem, restorable
 from configs.catalog_secrets import secrets_of
 from configs.catalog_variables import VARIABLES, Platform, variables_in
@@ -67,6 +67,8 @@ def _capture_findings(capture: Capture, platform: Platform) -> Iterator[tuple[st
     match capture.kind:
         case "files" | "presence":
             yield from (("paths", text) for text in _strange_variables(capture.paths, platform))
+            if capture.kind == "files":
+                yield from (("exclude", text) for text in _strange_variables(capture.exclude, platform))
             if capture.kind == "presence" and not (capture.paths or capture.keys):
                 yield "kind", "nothing to look for: name 'paths' or, on Windows, 'keys'"
             if capture.kind == "presence" and capture.keys and platform != "windows":
@@ -76,17 +78,26 @@ def _capture_findings(capture: Capture, platform: Platform) -> Iterator[tuple[st
             if "*" in capture.file:
                 yield "file", "this must be one file, without '*'"
         case "command":
-            if "{value}" in " ".join(capture.argv):
-                yield "argv", "the command that asks has no '{value}'; that is for 'apply'"
-            if capture.format == "json" and capture.by_argument:
-                yield "apply", "an answer in JSON goes to standard input, not into '{value}'"
+            yield from _command_findings(capture, platform)
         case _:
             return
 
 
+def _command_findings(capture: CommandCapture, platform: Platform) -> Iterator[tuple[str, str]]:
+    for key, words in (("argv", capture.argv), ("apply", capture.apply)):
+        for text in _strange_variables(words, platform):
+            yield key, text + ("" if "Did you mean" in text else " Of a text in braces write '{ text }'.")
+    if capture.run_as == "administrator" and platform != "windows":
+        yield "run_as", f"on {platform} a command is always the teacher's; leave 'run_as' out"
+    if "{value}" in " ".join(capture.argv):
+        yield "argv", "the command that asks has no '{value}'; that is for 'apply'"
+    if capture.format == "json" and capture.by_argument:
+        yield "apply", "an answer in JSON goes to standard input, not into '{value}'"
+
+
 def _strange_variables(paths: Iterable[str], platform: Platform) -> Iterator[str]:
     for name in dict.fromkeys(one for path in paths for one in variables_in(path)):
-        if name not in VARIABLES[platform]:
+        if name not in VARIABLES[platform] and name != "value":
             yield f"there is no '{{{name}}}' on {platform}.{did_you_mean(name, VARIABLES[platform])}"
 
 

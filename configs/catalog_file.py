@@ -93,7 +93,8 @@ def parse_catalog(data: bytes, *, source: str, platform: str | None = None) -> C
     if not isinstance(items, list):
         found.add(("items",), (), "this must be a list: each item begins with '- id: ...'")
         return found
-    ids = Counter(one.get("id") for one in items if isinstance(one, dict))
+    # As text: what is no text at all is told below.
+    ids = Counter(str(one.get("id")) for one in items if isinstance(one, dict))
     first: dict[str, int | None] = {}
     for index, raw in enumerate(items):
         where = ("items", str(index))
@@ -101,7 +102,7 @@ def parse_catalog(data: bytes, *, source: str, platform: str | None = None) -> C
             found.add(where, (), "an item is a list of lines 'key: value', the first of which is '- id: ...'")
             continue
         name = str(raw.get("id") or "")
-        if ids[raw.get("id")] > 1:
+        if name and ids[name] > 1:
             if name in first:
                 found.add(where, ("id",), f"the item in line {first[name]} has the same id; keep one of them", name)
             first.setdefault(name, document.line((*where, "id")))
@@ -162,7 +163,7 @@ def _kind_problems(raw: Mapping[str, Any]) -> Iterator[Finding]:
             yield ("capture", str(index)), "a capture is written '{kind: ..., ...}' or as lines 'key: value'"
         elif "kind" not in one:
             yield ("capture", str(index)), f"'kind' is missing.{kinds_hint('')}"
-        elif one["kind"] not in CAPTURES:
+        elif not isinstance(one["kind"], str) or one["kind"] not in CAPTURES:
             yield ("capture", str(index), "kind"), f"unknown kind '{one['kind']}'.{kinds_hint(one['kind'])}"
 
 

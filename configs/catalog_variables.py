@@ -68,6 +68,14 @@ def fill_in(text: str, values: Mapping[str, str]) -> str:
     return _VARIABLE.sub(lambda match: values[match[1]], text)
 
 
+def check_no_nul(value: str) -> str:
+    """Return a text that may stand in a path or a command. Raises ``ValueError``."""
+    if "\0" in value:
+        msg = "this holds a NUL character, which no path and no command can"
+        raise ValueError(msg)
+    return value
+
+
 def check_path(value: str) -> str:
     r"""Return a path or pattern of the catalog with ``/``.
 
@@ -75,6 +83,7 @@ def check_path(value: str) -> str:
         ValueError: it does not begin at a known place, or has ``..`` in it.
     """
     text = value.replace("\\", "/") if value.startswith("{") else portable_path(value)
+    check_no_nul(text)
     for name in variables_in(text):
         if name not in _NAMES:
             advice = did_you_mean(name, _NAMES) or " docs/settings.md lists them."
@@ -83,6 +92,9 @@ def check_path(value: str) -> str:
     place, _, rest = text.partition("/")
     if not (text.startswith("/") or (_VARIABLE.fullmatch(place) and place != "{user}")):
         msg = f"'{value}' does not say where it lies; begin with a variable such as '{{home}}/', or with a full path"
+        raise ValueError(msg)
+    if re.match(r"/(?:[A-Za-z]/)?\*", text):
+        msg = f"'{value}' is the whole computer; begin with a folder"
         raise ValueError(msg)
     if ".." in text.split("/"):
         msg = f"'{value}' holds '..'; write the path itself"
