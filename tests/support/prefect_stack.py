@@ -66,7 +66,7 @@ class PrefectStack:
 
     def start_server(self) -> None:
         """Start the server without waiting for it: a first start migrates its database, 25 to 40 s on two cores."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / "tmp").mkdir(parents=True, exist_ok=True)
         self._spawn("server", "start", "--log-level", "WARNING")
 
     def wait_until_ready(self, timeout: float = 180.0) -> None:
@@ -155,7 +155,8 @@ class PrefectStack:
             self._processes.append(
                 subprocess.Popen(
                     [*_PREFECT, *arguments],
-                    env=self.environment(),
+                    # The worker keeps there what it runs, also after its end.
+                    env={**self.environment(), "TMPDIR": str(self.folder / "tmp")},
                     cwd=PROJECT,
                     stdin=subprocess.DEVNULL,
                     stdout=log,
