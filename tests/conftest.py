@@ -38,8 +38,8 @@ _TOOLS = {
 #: fixture -> marker that its tests have without saying so
 _FIXTURES = {"sshd": "ssh", "s3_server": "s3", "s3_location": "s3", "windows": "wine"}
 
-#: Tests that share servers which take long to start.
-_TOGETHER = "tests/end_to_end/"
+#: Tests that share servers which take long to start, by how their names begin; the first that fits counts.
+_TOGETHER = ("tests/end_to_end/test_windows_", "tests/end_to_end/")
 
 _MISSED = pytest.StashKey[dict[str, int]]()
 
@@ -57,7 +57,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Give the workers whole files, and one of them the whole of ``end_to_end``: its servers start once.
+    """Give the workers whole files, or all that share servers: those start once.
 
     In the order of the folders, so that what comes last is short and no worker waits for the other; xdist's own order
     begins with the files of many tests, which here are the quick ones.
@@ -68,7 +68,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     class Scheduling(LoadFileScheduling):  # type: ignore[misc]
         def _split_scope(self, nodeid: str) -> str:
-            return _TOGETHER if nodeid.startswith(_TOGETHER) else str(super()._split_scope(nodeid))
+            own = str(super()._split_scope(nodeid))
+            return next((start for start in _TOGETHER if nodeid.startswith(start)), own)
 
     config.option.loadscopereorder = False
     return Scheduling(config, log)
