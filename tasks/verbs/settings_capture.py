@@ -15,7 +15,8 @@ from tasks.remote.filesystem import Facts, RemoteHost, RemoteSettings
 from tasks.settings.capture import capture_settings
 from tasks.settings.collectors import collectors_for
 from tasks.settings.command import commands_for_all
-from tasks.settings.document import ProfileIdentity, Settings, document_name, encode
+from tasks.settings.document import Item, ProfileIdentity, Settings, document_name, encode
+from tasks.settings.files import REFERENCE, path_of
 from tasks.settings.first_sign_in import read_report, report_text
 from tasks.settings.sealed import SUFFIX, seal
 from tasks.settings.values import Account
@@ -106,10 +107,12 @@ def capture_documents(
     people: Sequence[Person],
     repository_id: Callable[[], bytes],
     notes: list[str],
+    roots: Sequence[bytes] = (b"/",),
 ) -> dict[str, bytes]:
     """Return the documents with the settings of ``people``, by their names in the snapshot.
 
-    What cannot be captured is told in ``notes``, and stops nobody's files from being saved.
+    What cannot be captured is told in ``notes``, and stops nobody's files from being saved. ``roots`` are the folders
+    whose files are saved: large files of settings come back with them only.
     """
     config = context.config.settings
     catalog = _catalog(context, facts.platform)
@@ -138,6 +141,8 @@ def capture_documents(
             continue
         documents[document_name(account.name)] = encode(captured.open)
         notes += _failures(person, captured.open)
+        for part in (captured.open, captured.sealed):
+            notes += _elsewhere(person, part, account, roots) if part is not None else []
         if captured.sealed is not None and config.sealed_key is not None:
             passphrase = context.secret(config.sealed_key).get_secret_value()
             documents[document_name(account.name, SUFFIX)] = seal(captured.sealed, passphrase, repository_id())
@@ -204,11 +209,32 @@ def _signed_in(host: RemoteSettings, account: Account, catalog: Catalog, facts: 
 
 
 def _failures(person: Person, settings: Settings) -> list[str]:
+    """Return which settings could not be saved, or not whole."""
     failed = [item for item in settings.items if item.state == "failed"]
-    if not failed:
+    partly = [item for item in settings.items if item.state == "captured" and item.reason]
+    notes = (
+        [f"settings of {person.name} that could not be saved: {_named(failed)} ({failed[0].reason})"] if failed else []
+    )
+    return notes + [f"settings of {person.name}, {item.name}: {item.reason}" for item in partly]
+
+
+def _elsewhere(person: Person, settings: Settings, account: Account, roots: Sequence[bytes]) -> list[str]:
+    """Return which settings are large files that are not among the files that are saved."""
+    saved = tuple(f"{_text(root).rstrip('/')}/".casefold() for root in roots)
+    items = [
+        item
+        for item in settings.items
+        for entry in item.entries
+        if entry.value.kind == REFERENCE and not f"{path_of(entry.place, account)}/".casefold().startswith(saved)
+    ]
+    if not items:
         return []
-    names = ", ".join(item.name for item in failed[:3]) + (" and more" if len(failed) > 3 else "")
-    return [f"settings of {person.name} that could not be saved: {names} ({failed[0].reason})"]
+    text = "large files of settings are saved with the files only, and these lie in no folder that is saved"
+    return [f"{text}: {_named(list({item.id: item for item in items}.values()))} (of {person.name})"]
+
+
+def _named(items: Sequence[Item]) -> str:
+    return ", ".join(item.name for item in items[:3]) + (" and more" if len(items) > 3 else "")
 
 
 def _text(path: bytes) -> str:

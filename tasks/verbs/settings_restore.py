@@ -14,13 +14,15 @@ from tasks.records.store import RecordStore
 from tasks.remote.filesystem import RemoteHost
 from tasks.repository.repository import Repository
 from tasks.repository.snapshot_file import Snapshot
+from tasks.restorer.walk import node_at
 from tasks.settings.apply import SettingsResult, apply_changes, before_image, current_values
 from tasks.settings.collectors import collectors_for
 from tasks.settings.document import Item, ProfileIdentity, SettingsUnreadable
+from tasks.settings.files import path_of
 from tasks.settings.first_sign_in import with_sign_in_step
 from tasks.settings.person import PersonSettings
 from tasks.settings.plan import Outcome, SettingsPlan, Situation, Step, plan_settings
-from tasks.settings.values import Change, Place
+from tasks.settings.values import Account, Change, Place
 from tasks.verbs.context import Context
 from tasks.verbs.destination import Pair
 from tasks.verbs.people import Person
@@ -144,11 +146,25 @@ class SettingsRestore:
             replace=frozenset(replace_items),
         )
         plan = plan_settings(settings, catalog.items, situation)
+        then = Account(settings.account, "", settings.variables)
+        if not situation.windows:  # where the same path may be spelled otherwise
+            plan = SettingsPlan(tuple(self._with_files(step, then) for step in plan.steps))
         if situation.windows:
             plan = SettingsPlan(tuple(_not_left_there(step, self._sensitive) for step in plan.steps))
             plan = with_sign_in_step(plan, host, account, collectors_for(catalog))
         shows = {item.id: AFTER_TITLES[item.after] for item in items if item.after != "nothing"}
         return PersonSettings(person.name, plan, notes=tuple(notes), shows=shows)
+
+    def _with_files(self, step: Step, then: Account) -> Step:
+        """Return the step; a large file comes back with the files only when it is among them."""
+        if step.outcome is not Outcome.WITH_FILES or step.place is None:
+            return step
+        path = path_of(step.place, then) or ""
+        if node_at(self._repository, self._snapshot, path.encode("utf-8", "surrogateescape")) is not None:
+            return step
+        return replace(
+            step, outcome=Outcome.NOT_CAPTURED, reason="a large file, and not among the files that were saved"
+        )
 
     def _keep(
         self,

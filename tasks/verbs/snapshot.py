@@ -229,7 +229,8 @@ def _run(
     known = {FACTS_DOCUMENT: facts_document(facts, people)}
     # At the end: by then Windows has answered what it is slow at, and registry files are read from the shadow copy.
     documents = LaterDocuments(
-        known, lambda: capture_documents(context, remote, facts, people, lambda: _repository_id(repository), notes)
+        known,
+        lambda: capture_documents(context, remote, facts, people, lambda: _repository_id(repository), notes, roots),
     )
     veiled = veiled_folders(remote, people, notes) if facts.platform == "darwin" else ()
     plan = CapturePlan(

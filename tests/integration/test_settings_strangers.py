@@ -22,7 +22,9 @@ from tasks.settings.document import Item, ProfileIdentity, decode, encode
 from tasks.settings.files import FilesCollector
 from tasks.settings.presence import PresenceCollector
 from tasks.settings.values import Account, Change, Entry, Value
+from tests.support.gate_site import HOST
 from tests.support.settings_person import Person, has_dconf, settings_person
+from tests.support.settings_site import settings_site
 
 pytestmark = pytest.mark.skipif(
     not has_dconf(), reason="needs dconf and dbus-run-session (Debian: apt-get install dconf-cli dbus)"
@@ -214,3 +216,32 @@ def test_what_the_computer_sets_for_everybody_is_no_choice_of_this_person(person
     assert {path_of(entry.place): entry.value.data for entry in found if not isinstance(entry, str)} == {
         "/org/school/both": "'mine'", "/org/school/new": "1",
     }  # fmt: skip
+
+
+def test_a_large_file_of_settings_is_promised_only_where_files_have_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FIRSTBELL_PASSWORD", "secret enough")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    with settings_site(tmp_path / "school", capsys) as site:
+        catalog = site.folder / "catalog.yaml"
+        catalog.write_text(catalog.read_text().replace("'{config}/timetable.conf'", "'{config}/timetable.*'"))
+        site.put(".config/timetable.large", "x" * 600_000)
+        site.put(".config/timetable.conf", "x")
+        _, out, err = site.say("snapshot", HOST)
+        assert "these lie in no folder that is saved: Timetable (of a.ito)" in out + err
+        site.wipe()
+        outcomes = site.outcomes()
+        assert "with-files" not in outcomes
+        assert "north-timetable" in outcomes["not-captured"]
+        assert site.text(".config/timetable.conf") == "x"
+
+        # Among the files, it comes back with them, and nothing is told.
+        site.put(".config/timetable.large", "x" * 600_000)
+        site.config["snapshot"] = {}
+        site.write()
+        _, out, err = site.say("snapshot", HOST)
+        assert "no folder that is saved" not in out + err
+        site.wipe()
+        assert site.outcomes()["with-files"] == ["north-timetable"]
+        assert site.text(".config/timetable.large") == "x" * 600_000
