@@ -147,7 +147,7 @@ def test_into_another_home_paths_move_along(wiped: SettingsSite) -> None:
     ("change", "told"),
     [
         (lambda data: data.replace(b"timetable.conf", b"otherthing.txt"), "its checksum does not match"),
-        (lambda data: data.replace(b'"version": 1', b'"version": 2'), "written by a newer firstbell (version 2"),
+        (lambda data: data.replace(b'"version":1', b'"version":2'), "written by a newer firstbell (version 2"),
         (lambda data: data[:200], "it is no document of settings"),
     ],
     ids=["damaged", "newer", "cut"],
