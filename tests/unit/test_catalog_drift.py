@@ -17,6 +17,7 @@ from configs.catalog_item import AFTER_TITLES, AREA_TITLES, RESTORE_TITLES
 from configs.catalog_reference import page, with_keys
 from configs.values import text_of
 from configs.yaml_file import parse_yaml
+from tasks.settings.collectors import collectors_for
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "tests" / "testdata" / "catalog"
@@ -50,6 +51,12 @@ def test_every_kind_has_a_collector() -> None:
     assert set(COLLECTORS) == set(CAPTURES)
     assert {one.kind for item in ITEMS.values() for one in item.capture} <= set(COLLECTORS)
     assert all(item.collectors for item in ITEMS.values())
+    for platform in PLATFORMS:
+        catalog = load_catalog(platform)
+        collectors = collectors_for(catalog)
+        for item in catalog:
+            for one in item.capture:
+                assert collectors[COLLECTORS[one.kind]].kind == one.kind, item.id
 
 
 @pytest.mark.parametrize("item_id", ITEMS)
