@@ -346,9 +346,18 @@ def adopt():
     """Become the parent of what a command leaves running (Linux: prctl(2), PR_SET_CHILD_SUBREAPER is 36)."""
     if ctypes is not None and sys.platform != "darwin":
         try:
-            ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)
+            libc = ctypes.CDLL(None)
+            libc.prctl(36, 1, 0, 0, 0)
+            # When the helper is killed we are told to end (PR_SET_PDEATHSIG is 1), and so is what we run.
+            libc.prctl(1, int(signal.SIGTERM), 0, 0, 0)
         except (OSError, AttributeError):
             pass  # then only its process group ends with it
+
+
+def stop(number, _):
+    """End, and what runs with us: by the way of every other end."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise SystemExit(128 + number)
 
 
 def end(process):
@@ -359,9 +368,15 @@ def end(process):
     except subprocess.TimeoutExpired:
         kill_group(process.pid, signal.SIGKILL)
         process.wait()
+    # What runs in a session of its own is no more in the group, but ours, once its parents have ended.
+    end_children()
+    kill_group(process.pid, signal.SIGKILL)
+
+
+def end_children():
+    """End all processes of ours, those that their parents left to us too."""
     begun = time.monotonic()
     pause = 0.002
-    # What runs in a session of its own is no more in the group, but ours, once its parents have ended.
     while time.monotonic() < begun + 5:
         try:
             pid, _ = os.waitpid(-1, os.WNOHANG)
@@ -376,7 +391,6 @@ def end(process):
                     pass
             time.sleep(pause)
             pause = min(pause * 2, 0.05)
-    kill_group(process.pid, signal.SIGKILL)
 
 
 def kill_group(group, number):
@@ -560,10 +574,13 @@ def main():
     request = json.loads(sys.stdin.buffer.read().decode("utf-8"))
     HOME, USER = request["home"], request["user"]
     os.umask(0o077)
+    signal.signal(signal.SIGTERM, stop)
     adopt()
     try:
         serve(request)
     finally:
+        # Of a command that had just begun when we were told to end nobody else knows.
+        end_children()
         if SCRATCH:
             tidy()
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
+import signal
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,7 @@ import pytest
 from configs.catalog import Catalog
 from configs.catalog_captures import CommandCapture, DconfCapture, FilesCapture, PresenceCapture
 from configs.catalog_item import CatalogItem
+from tasks.errors import HelperFailed, TransportError
 from tasks.settings.capture import capture_settings
 from tasks.settings.collectors import collectors_for
 from tasks.settings.command import CommandCollector
@@ -22,6 +26,7 @@ from tasks.settings.document import Item, ProfileIdentity, decode, encode
 from tasks.settings.files import FilesCollector
 from tasks.settings.presence import PresenceCollector
 from tasks.settings.values import Account, Change, Entry, Value
+from tests.support.command_run import wait_until
 from tests.support.gate_site import HOST
 from tests.support.settings_person import Person, has_dconf, settings_person
 from tests.support.settings_site import settings_site
@@ -156,6 +161,28 @@ def test_what_a_command_leaves_running_ends_with_it(person: Person) -> None:
     found = said(person, "sh", "-c", script)
     assert [entry.value.data for entry in found if not isinstance(entry, str)] == ["done"]
     assert [one for one in processes_of(person) if one.startswith("sleep 777") and one not in before] == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_helper_that_is_ended_takes_its_commands_with_it(person: Person, number: int) -> None:
+    def runs() -> bool:
+        return any(one.startswith("sleep 7781") for one in processes_of(person))
+
+    def ask() -> None:
+        with contextlib.suppress(HelperFailed, TransportError):
+            said(person, "sleep", "7781")
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    wait_until(runs, what="the command")
+    for folder in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            # The helper itself: our own child that is a Python.
+            fields = (folder / "stat").read_text().rpartition(")")[2].split() if folder.name.isdigit() else ["", "0"]
+            if int(fields[1]) == os.getpid() and b"python" in (folder / "cmdline").read_bytes():
+                os.kill(int(folder.name), number)
+    asking.join()
+    wait_until(lambda: not runs(), what="the end of the command")
 
 
 def test_a_command_that_says_the_same_forever_is_ended_at_once(person: Person) -> None:
