@@ -140,7 +140,7 @@ def test_an_sftp_server_that_breaks_off(tmp_path: Path) -> None:
     with SshServer(tmp_path / "sshd", config=["Subsystem sftp /bin/true"], sftp=False) as server:
         transport = transport_to(server)
         # It may end before it was asked, or before it answers.
-        with pytest.raises(HelperFailed, match="the SFTP server ended|closed its input or ended"):
+        with pytest.raises(HelperFailed, match=r"the SFTP server ended|closed its input or ended"):
             SftpChannel(transport)
         transport.close()
 
