@@ -125,8 +125,16 @@ class PrefectStack:
             data=None if body is None else json.dumps(body).encode(),
             headers={"Content-Type": "application/json"},
         )
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return json.load(answer)
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                with urllib.request.urlopen(request, timeout=30) as answer:
+                    return json.load(answer)
+            except urllib.error.HTTPError as error:
+                # SQLite was locked: nothing was done, and Prefect's own client asks again, too.
+                if error.code != 503 or time.monotonic() > deadline:
+                    raise
+            time.sleep(0.5)
 
     def log(self, name: str) -> str:
         """Return what the server or the worker wrote."""
