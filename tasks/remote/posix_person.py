@@ -161,6 +161,16 @@ def on_glob(op):
     return {"paths": found, "more": False, "denied": denied}
 
 
+def unchanged(path, entry):
+    """Return whether a file is still the one that was read, or still not there (None)."""
+    try:
+        now = os.stat(path)
+    except OSError as error:
+        return entry is None and error.errno == errno.ENOENT
+    seen = None if entry is None else (entry.st_ino, entry.st_size, entry.st_mtime_ns)
+    return (now.st_ino, now.st_size, now.st_mtime_ns) == seen
+
+
 def on_put(op):
     """Write a file whole, when what stands there is what was expected: nothing (null) or a hash."""
     path, expect = op["path"], op.get("expect")
@@ -188,6 +198,9 @@ def on_put(op):
             if op.get("mtime"):
                 os.utime(fd, ns=(op["mtime"], op["mtime"]))
             os.fsync(fd)
+        if not unchanged(path, entry):
+            # The person saved it while ours went to the disk.
+            raise Failed("conflict", "it was changed meanwhile")
         os.rename(temporary, path)
         temporary = None
         handle = os.open(folder, os.O_RDONLY)

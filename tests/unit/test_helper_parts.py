@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 import subprocess
 import sys
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -149,3 +151,28 @@ def test_holes_are_found_where_they_are(helper: dict[str, Any], tmp_path: Path) 
     finally:
         os.close(fd)
     assert found == [(0, 1 << 20, True), (1 << 20, 4096, False), ((1 << 20) + 4096, (2 << 20) - 4096, True)]
+
+
+def test_a_setting_that_is_saved_by_the_person_while_ours_is_written_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = resources.files("tasks.remote").joinpath("posix_person.py").read_text()
+    names: dict[str, Any] = {"__name__": "posix_person"}
+    exec(compile(source, "posix_person", "exec"), names)
+    path = tmp_path / "bookmarks"
+    fsync = os.fsync
+
+    def save_meanwhile(fd: int) -> None:
+        fsync(fd)
+        path.write_text("newer")
+
+    monkeypatch.setattr(os, "fsync", save_meanwhile)
+    for before in (None, "old"):
+        path.unlink(missing_ok=True)
+        if before is not None:
+            path.write_text(before)
+        expect = None if before is None else hashlib.sha256(before.encode()).hexdigest()
+        with pytest.raises(names["Failed"], match="conflict"):
+            names["on_put"]({"path": str(path), "content": "b3Vycw==", "expect": expect})
+        assert path.read_text() == "newer"
+        assert [one.name for one in tmp_path.iterdir()] == ["bookmarks"]
